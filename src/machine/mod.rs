@@ -1,0 +1,11 @@
+//! What committed records are applied to. Machines run after commit and never reject a Produce.
+
+use crate::record::RecordBatch;
+
+/// A deterministic machine fed with committed batches in order.
+pub trait StateMachine: std::fmt::Debug {
+    /// Applies a batch (control batches included, most machines skip them). Lines for people go to `out`.
+    fn apply(&mut self, batch: &RecordBatch, out: &mut Vec<String>);
+    /// A fingerprint of the state: equal at equal offsets on every node.
+    fn digest(&self) -> u64;
+}

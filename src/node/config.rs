@@ -1,0 +1,69 @@
+//! What a node is told before it starts, and the limits of connections, frames and requests, each with a name.
+
+use std::sync::Arc;
+
+use crate::ids::{Listener, uuid_to_text};
+use crate::raft;
+
+/// Which machine committed records are applied to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MachineKind {
+    /// Accepts everything.
+    #[default]
+    Log,
+    /// Reports gaps in what a VerifiableProducer feeds.
+    Monotonic,
+    /// Keys and values.
+    KeyValue,
+}
+
+/// Configuration of one node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The replica's part.
+    pub raft: raft::Config,
+    /// `cluster.id`.
+    pub cluster_id: Arc<str>,
+    /// Name of the one topic, `__cluster_metadata`.
+    pub topic: Arc<str>,
+    /// Its id, UUID 0/1.
+    pub topic_id: [u8; 16],
+    /// What clients are told to connect to, by the listener they came in on; parallel to the raft listeners.
+    pub advertised: Vec<Listener>,
+    /// Which machine applies records.
+    pub machine: MachineKind,
+    /// `verbose`: print each committed record.
+    pub verbose: bool,
+    /// Largest frame accepted, 100 MiB. (Kafka: `socket.request.max.bytes`.)
+    pub frame_bytes_max: usize,
+    /// Connections at once, 1,000.
+    pub connections_max: usize,
+    /// Requests outstanding on one connection before it is held, 16.
+    pub requests_in_flight_max: usize,
+    /// Upper bound of a Produce's own timeout and a Fetch's wait, milliseconds, 60,000.
+    pub wait_ms_max: u32,
+    /// Upper bound of one Fetch answer, 50 MiB.
+    pub fetch_bytes_max: usize,
+}
+
+impl Config {
+    /// A node with Kafka's limits around a replica.
+    pub fn new(raft: raft::Config) -> Config {
+        let mut topic_id = [0; 16];
+        topic_id[15] = 1;
+        Config {
+            advertised: raft.listeners.clone(),
+            raft,
+            cluster_id: uuid_to_text([0; 16]).into(),
+            topic: "__cluster_metadata".into(),
+            topic_id,
+            machine: MachineKind::Log,
+            verbose: false,
+            frame_bytes_max: 100 << 20,
+            connections_max: 1000,
+            requests_in_flight_max: 16,
+            wait_ms_max: 60_000,
+            fetch_bytes_max: 50 << 20,
+        }
+    }
+}

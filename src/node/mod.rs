@@ -1,0 +1,65 @@
+//! One broker, still without I/O: raft, the log's layout and a machine behind the Kafka API. It translates; it keeps no
+//! promises of its own.
+
+pub mod config;
+pub mod node;
+
+pub use config::Config;
+pub use node::Node;
+
+use bytes::Bytes;
+
+use crate::ids::{Endpoint, Offset};
+use crate::log::{DiskSeq, FileRange, Gone, LoadId, QueuedOp};
+use crate::protocol::{ConnectionId, Frame};
+use crate::raft::Note;
+use crate::record::RecordBatch;
+use crate::time::Instant;
+
+/// What a driver tells a node.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A connection stands: an inbound one was accepted on the listener of that index, or one that the node asked for is up.
+    Opened { connection: ConnectionId, listener: usize },
+    /// A whole frame arrived, without its length field.
+    Frame { connection: ConnectionId, frame: Bytes },
+    /// The connection is gone, or could not be made.
+    Closed { connection: ConnectionId },
+    /// This disk operation and all before it are durable.
+    DiskDone { seq: DiskSeq },
+    /// The bytes of a load.
+    Loaded { load: LoadId, bytes: Result<Bytes, Gone> },
+    /// Time has passed.
+    Tick,
+    /// Leave leadership, keep running.
+    Resign,
+    /// Leave leadership, sync, stop.
+    Shutdown { deadline: Instant },
+}
+
+/// What a node asks of its driver, in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Open a connection; answer `Opened` or `Closed` with this id.
+    Connect { connection: ConnectionId, endpoint: Endpoint },
+    /// Send a frame.
+    Frame { connection: ConnectionId, frame: Frame },
+    /// Close a connection after what was sent; no `Closed` comes back.
+    Close { connection: ConnectionId },
+    /// Stop reading from a connection (backpressure).
+    Hold { connection: ConnectionId },
+    /// Read from it again.
+    Resume { connection: ConnectionId },
+    /// Put a file operation into the [`crate::log::FileQueue`].
+    File(QueuedOp),
+    /// Read this range; answer `Loaded`.
+    Load { load: LoadId, range: FileRange },
+    /// Committed batches were applied; `machine` is the machine's digest after them.
+    Applied { batches: Vec<RecordBatch>, end: Offset, machine: u64 },
+    /// A line for people: a verbose machine's record, a gap it found.
+    Printed(String),
+    /// Something worth knowing.
+    Note(Note),
+    /// The node is done; drop it.
+    Stopped,
+}

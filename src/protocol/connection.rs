@@ -1,0 +1,1 @@
+//! One connection: correlation, negotiation, what is outstanding.

@@ -1,0 +1,1 @@
+//! The versions we advertise, each bound with its reason.

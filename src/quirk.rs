@@ -1,0 +1,155 @@
+//! Every planted bug of every layer, as runtime data.
+//!
+//! A quirk makes the code do what a named wrong implementation did: a mistake somebody really made, switched on by name
+//! so that the judge can prove it would have noticed. The place that misbehaves asks `quirks.has(Quirk::…)` next to the
+//! rule it breaks. The server refuses to start with any of them. Each one has a scenario under `scenarios/planted/`.
+
+use std::fmt;
+
+/// One planted bug, or one harmless variant that must never fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Quirk {
+    /// Breaks R1: a completion is taken to vouch for every disk operation issued so far.
+    CompletionVouchesForAll,
+    /// Breaks R2: a fetch that is retried leaves while the own tail is not flushed, from the flushed offset.
+    RetryFetchesUnflushed,
+    /// Breaks R3: the high watermark carried by a diverging answer is applied.
+    DivergingRaisesHighWatermark,
+    /// Breaks R4: an answer to a superseded call is obeyed.
+    SupersededAnswerObeyed,
+    /// A vote is answered before it is on disk.
+    VoteAnsweredBeforeSync,
+    /// Breaks R5: a leader speaks before its own leadership is durable.
+    LeaderSpeaksBeforeDurable,
+    /// Breaks R12: bytes that recovery read are counted as flushed before they are synced.
+    RecoveredCountsUnsynced,
+    /// BeginQuorumEpoch of the same epoch erases the recorded vote, and a fetch timeout forgets the leader.
+    BeginQuorumErasesVote,
+    /// A single voter commits what it has appended, before the flush. (Kafka's order, `kraft-protocol.md` 3.3.)
+    SingleVoterCountsAppended,
+    /// The high watermark may stop short of a record of the leader's own epoch. (KAFKA-12619, the paper's figure 8.)
+    CommitsOlderEpoch,
+    /// A restarted leader resumes leading the same epoch. (KAFKA-10527.)
+    RestartsAsLeader,
+    /// Breaks R10: any fetch that arrives after a read confirms leadership for it.
+    AnyFetchConfirms,
+    /// Fails for one seed in a hundred on purpose, so that a harness that sees nothing is noticed.
+    Canary,
+    /// Harmless: BeginQuorumEpoch goes to all voters each period, even those that fetch. (Kafka before 4.2.)
+    HarmlessHeartbeatsAll,
+    /// Harmless: parked fetches wait for data or expiry, not for the high watermark. (Kafka before KIP-1166.)
+    HarmlessParksUntilData,
+}
+
+impl Quirk {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Quirk; 15] = [
+        Quirk::CompletionVouchesForAll,
+        Quirk::RetryFetchesUnflushed,
+        Quirk::DivergingRaisesHighWatermark,
+        Quirk::SupersededAnswerObeyed,
+        Quirk::VoteAnsweredBeforeSync,
+        Quirk::LeaderSpeaksBeforeDurable,
+        Quirk::RecoveredCountsUnsynced,
+        Quirk::BeginQuorumErasesVote,
+        Quirk::SingleVoterCountsAppended,
+        Quirk::CommitsOlderEpoch,
+        Quirk::RestartsAsLeader,
+        Quirk::AnyFetchConfirms,
+        Quirk::Canary,
+        Quirk::HarmlessHeartbeatsAll,
+        Quirk::HarmlessParksUntilData,
+    ];
+
+    /// The name used in scenarios and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Quirk::CompletionVouchesForAll => "completion_vouches_for_all",
+            Quirk::RetryFetchesUnflushed => "retry_fetches_unflushed",
+            Quirk::DivergingRaisesHighWatermark => "diverging_raises_high_watermark",
+            Quirk::SupersededAnswerObeyed => "superseded_answer_obeyed",
+            Quirk::VoteAnsweredBeforeSync => "vote_answered_before_sync",
+            Quirk::LeaderSpeaksBeforeDurable => "leader_speaks_before_durable",
+            Quirk::RecoveredCountsUnsynced => "recovered_counts_unsynced",
+            Quirk::BeginQuorumErasesVote => "begin_quorum_erases_vote",
+            Quirk::SingleVoterCountsAppended => "single_voter_counts_appended",
+            Quirk::CommitsOlderEpoch => "commits_older_epoch",
+            Quirk::RestartsAsLeader => "restarts_as_leader",
+            Quirk::AnyFetchConfirms => "any_fetch_confirms",
+            Quirk::Canary => "canary",
+            Quirk::HarmlessHeartbeatsAll => "harmless_heartbeats_all",
+            Quirk::HarmlessParksUntilData => "harmless_parks_until_data",
+        }
+    }
+
+    /// One line for `kraftbed list plants`.
+    pub fn about(self) -> &'static str {
+        match self {
+            Quirk::CompletionVouchesForAll => "a disk completion vouches for operations that are still under way (R1)",
+            Quirk::RetryFetchesUnflushed => "a retried fetch leaves while the tail is unflushed (R2)",
+            Quirk::DivergingRaisesHighWatermark => "a diverging answer raises the high watermark (R3)",
+            Quirk::SupersededAnswerObeyed => "an answer to a superseded call is obeyed (R4)",
+            Quirk::VoteAnsweredBeforeSync => "a vote is answered before it is on disk",
+            Quirk::LeaderSpeaksBeforeDurable => "a leader speaks before its leadership is durable (R5)",
+            Quirk::RecoveredCountsUnsynced => "recovered bytes count as flushed before they are synced (R12)",
+            Quirk::BeginQuorumErasesVote => {
+                "BeginQuorumEpoch of the same epoch erases the vote, a fetch timeout forgets the leader"
+            }
+            Quirk::SingleVoterCountsAppended => "a single voter commits before its flush",
+            Quirk::CommitsOlderEpoch => "records of older epochs commit without one of the leader's own (KAFKA-12619)",
+            Quirk::RestartsAsLeader => "a restarted leader resumes the same epoch (KAFKA-10527)",
+            Quirk::AnyFetchConfirms => "any later fetch confirms leadership for a linearizable read (R10)",
+            Quirk::Canary => "fails for one seed in a hundred, to prove that failures are seen",
+            Quirk::HarmlessHeartbeatsAll => "harmless: heartbeats go to all voters; must never fail",
+            Quirk::HarmlessParksUntilData => "harmless: parked fetches ignore the high watermark; must never fail",
+        }
+    }
+
+    /// Whether this variant must never fail.
+    pub fn is_harmless(self) -> bool {
+        matches!(self, Quirk::HarmlessHeartbeatsAll | Quirk::HarmlessParksUntilData)
+    }
+
+    /// The quirk of that name.
+    pub fn parse(name: &str) -> Option<Quirk> {
+        Quirk::ALL.into_iter().find(|quirk| quirk.name() == name)
+    }
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The quirks that are switched on; almost always none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks(u64);
+
+impl Quirks {
+    /// No quirk: the code as it should be.
+    pub const NONE: Quirks = Quirks(0);
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, quirk: Quirk) -> Quirks {
+        Quirks(self.0 | 1 << quirk as u8)
+    }
+
+    /// Whether the quirk is on.
+    #[inline]
+    pub fn has(self, quirk: Quirk) -> bool {
+        self.0 & (1 << quirk as u8) != 0
+    }
+
+    /// Whether all are off.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those that are on.
+    pub fn iter(self) -> impl Iterator<Item = Quirk> {
+        Quirk::ALL.into_iter().filter(move |&quirk| self.has(quirk))
+    }
+}

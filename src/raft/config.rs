@@ -1,0 +1,84 @@
+//! What a replica is told before it starts: who it is, whom it knows, how patient it is, and every limit by name.
+
+use std::time::Duration;
+
+use crate::ids::{Endpoint, Listener, ReplicaId};
+use crate::quirk::Quirks;
+use crate::raft::VoterSet;
+
+/// When the leader counts itself towards the high watermark (R6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeaderCounts {
+    /// What it has flushed. The only safe choice with one voter.
+    #[default]
+    Flushed,
+    /// What it has appended: Kafka's order, kept as a switch so that a scenario can show the loss.
+    Appended,
+}
+
+/// Configuration of one replica. Defaults are Kafka's of today (`QuorumConfig`).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `node.id`.
+    pub id: ReplicaId,
+    /// Own listeners, as told to peers in BeginQuorumEpoch.
+    pub listeners: Vec<Listener>,
+    /// The static voters (`controller.quorum.voters`); voter records in the log override them.
+    pub voters: VoterSet,
+    /// `controller.quorum.bootstrap.servers`; when empty the voters' endpoints serve.
+    pub bootstrap: Vec<Endpoint>,
+    /// `controller.quorum.election.timeout.ms`, 1 s: a timeout is this and up to as much again.
+    pub election_timeout: Duration,
+    /// `controller.quorum.fetch.timeout.ms`, 2 s.
+    pub fetch_timeout: Duration,
+    /// `controller.quorum.election.backoff.max.ms`, 1 s: longest wait of a non-preferred successor.
+    pub election_backoff_max: Duration,
+    /// `controller.quorum.request.timeout.ms`, 2 s.
+    pub request_timeout: Duration,
+    /// `controller.quorum.retry.backoff.ms`, 20 ms.
+    pub retry_backoff: Duration,
+    /// How long a fetch asks to be parked, 500 ms. (Kafka: `MAX_FETCH_WAIT_MS`.)
+    pub fetch_max_wait: Duration,
+    /// `controller.quorum.fetch.max.bytes`, 1 MiB.
+    pub fetch_bytes_max: usize,
+    /// Memory tail of the log, 32 MiB.
+    pub log_tail_bytes_max: usize,
+    /// Unflushed bytes above which proposals are refused as busy, 64 MiB.
+    pub unflushed_bytes_max: usize,
+    /// Fetches and reads parked at once, 10,000.
+    pub parked_max: usize,
+    /// Largest batch accepted from a client, 8 MiB. (Kafka: `MAX_BATCH_SIZE_BYTES`.)
+    pub batch_bytes_max: usize,
+    /// The recovery point is written when the flushed end has moved by this many bytes, 1 MiB, or at a roll or stop.
+    pub recovery_point_bytes: usize,
+    /// When the leader counts itself.
+    pub leader_counts: LeaderCounts,
+    /// Planted bugs.
+    pub quirks: Quirks,
+}
+
+impl Config {
+    /// Kafka's defaults for a replica of this id in this static quorum.
+    pub fn new(id: ReplicaId, voters: VoterSet) -> Config {
+        Config {
+            id,
+            listeners: Vec::new(),
+            voters,
+            bootstrap: Vec::new(),
+            election_timeout: Duration::from_millis(1000),
+            fetch_timeout: Duration::from_millis(2000),
+            election_backoff_max: Duration::from_millis(1000),
+            request_timeout: Duration::from_millis(2000),
+            retry_backoff: Duration::from_millis(20),
+            fetch_max_wait: Duration::from_millis(500),
+            fetch_bytes_max: 1 << 20,
+            log_tail_bytes_max: 32 << 20,
+            unflushed_bytes_max: 64 << 20,
+            parked_max: 10_000,
+            batch_bytes_max: 8 << 20,
+            recovery_point_bytes: 1 << 20,
+            leader_counts: LeaderCounts::Flushed,
+            quirks: Quirks::NONE,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Kafka record batches (magic 2): bytes ⇄ [`RecordBatch`]. The header is parsed, the body is shared.
+//!
+//! A batch is 61 header bytes and a body. The header is decoded once into [`BatchHeader`]; the body stays a slice of the
+//! buffer it arrived in. Base offset and leader epoch lie outside the checksum, so the leader stamps them by encoding 61
+//! bytes anew, and the body travels from socket to disk to follower without being copied.
+//!
+//! This module does not know what an epoch means, nor where a batch is kept.
+
+pub mod batch;
+pub mod builder;
+pub mod control;
+pub mod record;
+
+pub use batch::{BatchHeader, DecodeError, RecordBatch};
+pub use builder::BatchBuilder;
+pub use control::{ControlRecord, VoterRecord};
+pub use record::{InvalidRecord, Record};
+
+/// Bytes of a batch header. (Kafka: `DefaultRecordBatch.RECORD_BATCH_OVERHEAD`.)
+pub const HEADER_BYTES: usize = 61;
+
+/// The id of an idempotent producer, its incarnation and where it stands in its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProducerStamp {
+    /// Producer id, at least 0.
+    pub id: i64,
+    /// Producer epoch, at least 0.
+    pub epoch: i16,
+    /// Sequence number of the batch's first record; wraps from `i32::MAX` to 0.
+    pub base_sequence: i32,
+}
