@@ -1,0 +1,19 @@
+//! The specification: golden scripts for log, raft, node and checkers; bytes of real brokers; naive twins; decoders under
+//! mutation. One binary, because each test binary links the whole codec.
+
+#[path = "spec/check.rs"]
+mod check;
+#[path = "spec/client.rs"]
+mod client;
+#[path = "spec/log.rs"]
+mod log;
+#[path = "spec/node.rs"]
+mod node;
+#[path = "spec/raft.rs"]
+mod raft;
+#[path = "spec/record.rs"]
+mod record;
+#[path = "spec/recovery.rs"]
+mod recovery;
+#[path = "spec/scenario.rs"]
+mod scenario;
