@@ -194,6 +194,12 @@ impl Network {
         self.put(world, number, side, Parcel::Closed);
     }
 
+    /// Who is at the other end.
+    pub fn peer(&self, host: HostId, id: ConnectionId) -> Option<HostId> {
+        let &(number, side) = self.tables[host.index()].get(&id)?;
+        Some(self.connections[number as usize].ends[1 - side].host)
+    }
+
     /// The reader on this side wants nothing more for now, or goes on.
     pub fn hold(&mut self, world: &mut Scene<'_>, host: HostId, id: ConnectionId, hold: Hold) {
         let Some(&(number, side)) = self.tables[host.index()].get(&id) else { return };
