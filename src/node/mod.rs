@@ -5,6 +5,7 @@ pub mod answers;
 pub mod config;
 pub mod errors;
 pub mod node;
+pub mod overhear;
 pub mod peers;
 pub mod translate;
 

@@ -11,6 +11,7 @@ use crate::scenario::plan::{Plan, Work};
 use crate::sim::HostId;
 use crate::sim::host::{host_at, listener};
 use crate::sim::network::{Arrival, Parcel, Scene};
+use crate::sim::wiretap::Heard;
 use crate::sim::world::{CLIENTS_MAX, Happening, World};
 use crate::time::Instant;
 use crate::trace::{EventKind, Place};
@@ -166,10 +167,9 @@ impl World<'_> {
                 let bytes = frame.payload();
                 let to = self.network.peer(host, connection).map_or(Place::World, |peer| self.place(peer));
                 let place = self.place(host);
-                let wiretap = &self.wiretap;
-                let sent = self.recorder.record(self.now, place, || EventKind::Sent { to, what: wiretap.describe(&bytes) });
+                let sent = self.recorder.record(self.now, place, || EventKind::Sent { to, what: Heard::Nothing.describe(&bytes) });
                 let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
-                self.network.send(scene, host, connection, Parcel::Frame { bytes, sent });
+                self.network.send(scene, host, connection, Parcel::Frame { bytes, sent, asks: None });
             }
             Output::Close { connection } => self.network.close(scene, host, connection),
             Output::Told { .. } => unreachable!("a client keeps what its session was told"),

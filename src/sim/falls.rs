@@ -35,7 +35,7 @@ impl World<'_> {
     pub(crate) fn wipe_disk(&mut self, host: HostId) {
         let state = &mut self.hosts[host.index()];
         assert!(!state.is_started(), "a disk was replaced under a running process");
-        state.disk = crate::sim::disk::Disk::default();
+        state.disk = Disk::default();
         state.wipes += 1;
         state.marks.reread(&state.disk);
         state.marks.is_impaired = true;

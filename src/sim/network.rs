@@ -7,10 +7,12 @@
 //! *Datagram mode* (replica links only): every frame is lost, duplicated or overtaken by itself.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::node::overhear::Overheard;
 use crate::protocol::ConnectionId;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
@@ -29,8 +31,8 @@ pub enum Parcel {
     Syn,
     /// The other side has accepted.
     Accepted,
-    /// A frame, without its length field, and the event that sent it.
-    Frame { bytes: Bytes, sent: Option<EventId> },
+    /// A frame, without its length field; the event that sent it; and what it asks, between replicas.
+    Frame { bytes: Bytes, sent: Option<EventId>, asks: Option<Rc<Overheard>> },
     /// The other side is gone.
     Closed,
 }

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::check::{self, Canary, DiskView, Effort, End, Violation, What};
 use crate::digest::Digest;
 use crate::history::Operation;
 use crate::log::recovery::{Demand, RecoveryOptions};
-use crate::log::{FileName, FileOp, FileRange, LoadId, Recovered, Recovery};
+use crate::log::{FileName, FileRange, LoadId, Recovered, Recovery};
+use crate::node::translate::Names;
 use crate::node::{Input, Node, Output};
 use crate::outcome::{Outcome, Verdict};
 use crate::prng::Prng;
+use crate::protocol::{ConnectionId, Frame};
 use crate::quirk::Quirk;
 use crate::raft::RoleKind;
 use crate::raft::note::Note;
@@ -22,7 +25,7 @@ use crate::sim::court::Court;
 use crate::sim::decide::Stream;
 use crate::sim::disk::Disk;
 use crate::sim::doses::Doses;
-use crate::sim::host::{Host, State, host_at, liberties};
+use crate::sim::host::{Host, State, host_at, liberties, node_config};
 use crate::sim::image::imagine;
 use crate::sim::nemesis::Nemesis;
 use crate::sim::network::{Arrival, Hold, Network, Parcel, Presence, Scene};
@@ -30,7 +33,7 @@ use crate::sim::queue::Queue;
 use crate::sim::recorder::{Recorder, Trace};
 use crate::sim::script::Script;
 use crate::sim::settle::Settle;
-use crate::sim::wiretap::{Heard, Wiretap};
+use crate::sim::wiretap::{Heard, Wiretap, describe_request};
 use crate::sim::{HostId, NODES_MAX};
 use crate::time::Instant;
 use crate::trace::{Event, EventKind, Place};
@@ -106,13 +109,13 @@ pub struct World<'p> {
     pub(crate) script: Script,
     pub(crate) settle: Settle,
     pub(crate) marks_seen: BTreeMap<&'static str, u64>,
-    wiretap: Wiretap,
+    pub(crate) wiretap: Wiretap,
     audits: Stream,
     digest: Digest,
     events: u64,
-    outputs: Vec<Output>,
-    loads: Vec<(LoadId, FileRange)>,
-    roles: Vec<Option<RoleKind>>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) loads: Vec<(LoadId, FileRange)>,
+    pub(crate) roles: Vec<Option<RoleKind>>,
     pub(crate) leaders: Vec<(u32, u32)>,
 }
 
@@ -151,7 +154,7 @@ impl<'p> World<'p> {
             script: Script::new(plan),
             settle: Settle::new(plan),
             marks_seen: BTreeMap::new(),
-            wiretap: Wiretap::default(),
+            wiretap: Wiretap::new(Names::of(&node_config(plan, HostId(0)))),
             audits: Stream::new(plan, "audit"),
             digest: Digest::new(),
             events: 0,
@@ -281,17 +284,20 @@ impl<'p> World<'p> {
 
     // ── nodes ──
 
-    fn deliver(&mut self, arrival: Arrival) {
+    pub(crate) fn deliver(&mut self, arrival: Arrival) {
         let checksum = match &arrival.parcel {
             Parcel::Frame { bytes, .. } => Digest::of(bytes),
             _ => 0,
         };
         self.mark(u64::from(arrival.host.0), 1, checksum);
         let (to, from) = (self.place(arrival.host), self.place(arrival.from));
-        if let Parcel::Frame { bytes, sent } = &arrival.parcel {
+        if let Parcel::Frame { bytes, sent, asks } = &arrival.parcel {
             self.recorder.caused_by(*sent);
-            let wiretap = &self.wiretap;
-            self.recorder.begin(self.now, to, || EventKind::Received { from, what: wiretap.describe(bytes) });
+            let described = || asks.as_ref().map_or_else(|| Heard::Nothing.describe(bytes), |asked| describe_request(&asked.request));
+            self.recorder.begin(self.now, to, || EventKind::Received { from, what: described() });
+            if let Some(asked) = asks {
+                self.wiretap.delivered(arrival.host, arrival.connection, Rc::clone(asked));
+            }
         }
         if arrival.host.index() >= self.hosts.len() {
             return self.deliver_to_client(arrival);
@@ -301,7 +307,10 @@ impl<'p> World<'p> {
             Parcel::Syn => Input::Opened { connection, listener: 0 },
             Parcel::Accepted => Input::Opened { connection, listener: 0 },
             Parcel::Frame { bytes, .. } => Input::Frame { connection, frame: bytes },
-            Parcel::Closed => Input::Closed { connection },
+            Parcel::Closed => {
+                self.wiretap.closed(arrival.host, connection);
+                Input::Closed { connection }
+            }
         };
         self.node_step(arrival.host, input);
     }
@@ -348,14 +357,14 @@ impl<'p> World<'p> {
         self.arm_timer(host);
     }
 
-    fn node_panicked(&mut self, host: HostId, message: &str) {
+    pub(crate) fn node_panicked(&mut self, host: HostId, message: &str) {
         self.outputs.clear();
         let what = What::Panicked { message };
         self.court.see(&self.hosts, self.now, Some(host), what);
         self.hosts[host.index()].state = State::Down;
     }
 
-    fn execute(&mut self, host: HostId) {
+    pub(crate) fn execute(&mut self, host: HostId) {
         let mut outputs = std::mem::take(&mut self.outputs);
         for output in outputs.drain(..) {
             match output {
@@ -364,7 +373,10 @@ impl<'p> World<'p> {
                     self.network.connect(scene!(self), host, connection, acceptor);
                 }
                 Output::Frame { connection, frame } => self.node_sends(host, connection, frame),
-                Output::Close { connection } => self.network.close(scene!(self), host, connection),
+                Output::Close { connection } => {
+                    self.wiretap.closed(host, connection);
+                    self.network.close(scene!(self), host, connection);
+                }
                 Output::Hold { connection } => self.network.hold(scene!(self), host, connection, Hold::Hold),
                 Output::Resume { connection } => self.network.hold(scene!(self), host, connection, Hold::Resume),
                 Output::File(op) => self.hosts[host.index()].disk.queue.push(op),
@@ -382,25 +394,22 @@ impl<'p> World<'p> {
         self.kick_disk(host);
     }
 
-    fn node_sends(&mut self, host: HostId, connection: crate::protocol::ConnectionId, frame: crate::protocol::Frame) {
-        let bytes = frame.into_body();
-        let place = self.place(host);
+    fn node_sends(&mut self, host: HostId, connection: ConnectionId, frame: Frame) {
+        let bytes = frame.payload();
         let heard = self.wiretap.hear(host, connection, &bytes);
-        match &heard {
-            Heard::Asked(request) => {
-                let what = What::Asked { request };
-                self.court.see(&self.hosts, self.now, Some(host), what);
-            }
-            Heard::Answered(request, response) => {
-                let what = What::Answered { request, response };
-                self.court.see(&self.hosts, self.now, Some(host), what);
-            }
-            Heard::Nothing => {}
+        let what = match &heard {
+            Heard::Asked(asked) => Some(What::Asked { request: &asked.request }),
+            Heard::Answered(asked, response) => Some(What::Answered { request: &asked.request, response }),
+            Heard::Nothing => None,
+        };
+        if let Some(what) = what {
+            self.court.see(&self.hosts, self.now, Some(host), what);
         }
         let to = self.network.peer(host, connection).map_or(Place::World, |peer| self.place(peer));
-        let wiretap = &self.wiretap;
-        let sent = self.recorder.record(self.now, place, || EventKind::Sent { to, what: wiretap.describe(&bytes) });
-        self.network.send(scene!(self), host, connection, Parcel::Frame { bytes, sent });
+        let place = self.place(host);
+        let sent = self.recorder.record(self.now, place, || EventKind::Sent { to, what: heard.describe(&bytes) });
+        let parcel = Parcel::Frame { bytes, sent, asks: heard.request() };
+        self.network.send(scene!(self), host, connection, parcel);
     }
 
     fn noted(&mut self, host: HostId, note: Note) {
@@ -414,7 +423,7 @@ impl<'p> World<'p> {
         self.recorder.record(self.now, place, || EventKind::Note(note));
     }
 
-    fn notice_role(&mut self, host: HostId) {
+    pub(crate) fn notice_role(&mut self, host: HostId) {
         let Some(view) = self.hosts[host.index()].view() else { return };
         let (role, epoch) = (view.role, view.epoch);
         let before = self.roles[host.index()].replace(role);
