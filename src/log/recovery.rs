@@ -180,6 +180,7 @@ impl Recovery {
     pub fn demand(&mut self) -> Result<Demand, RecoveryError> {
         let unanswered = self.demanded.is_some() && self.supplied.is_none();
         assert!(!unanswered, "a range that was demanded is supplied before the next demand");
+        self.demanded = None;
         loop {
             let range = match &mut self.phase {
                 Phase::Texts(index) => {
