@@ -369,7 +369,7 @@ impl Cluster {
             }),
             "end" => {
                 let named: Vec<u32> =
-                    args.take_key("successors").unwrap_or("").split_terminator(',').map(str::parse).collect::<Result<_, _>>()?;
+                    args.take_key("successors").unwrap_or("").split_terminator('-').map(str::parse).collect::<Result<_, _>>()?;
                 let successors = named.into_iter().map(|id| ReplicaKey::of(ReplicaId(id))).collect();
                 Request::EndQuorumEpoch(EndQuorumEpochRequest { epoch, leader: replica, successors, endpoints: Vec::new() })
             }
