@@ -1,8 +1,13 @@
 //! One broker, still without I/O: raft, the log's layout and a machine behind the Kafka API. It translates; it keeps no
 //! promises of its own.
 
+pub mod answers;
 pub mod config;
+pub mod errors;
 pub mod node;
+pub mod overhear;
+pub mod peers;
+pub mod translate;
 
 pub use config::Config;
 pub use node::Node;
