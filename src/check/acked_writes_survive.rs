@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::check::ledger::mark_at;
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
-use crate::history::{Ask, Operation, Outcome, Told};
+use crate::history::{Ask, Operation, Outcome, Told, value};
 use crate::ids::Offset;
 use crate::record::{Record, RecordBatch};
 
@@ -126,8 +126,7 @@ impl AckedWritesSurvive {
 
 /// The number that names a value of a workload; `None` for records that are not a workload's.
 fn value_of(record: &Record) -> Option<u64> {
-    let bytes = record.value.as_ref()?.get(..8)?;
-    Some(u64::from_be_bytes(bytes.try_into().expect("invariant: eight bytes")))
+    value::parse(record.value.as_ref()?)
 }
 
 impl Property for AckedWritesSurvive {

@@ -78,7 +78,7 @@ pub fn vote(candidate: u32, epoch: u32, (offset, last_epoch): (u64, u32)) -> Req
 pub fn batch(base: u64, epoch: u32, values: &[u64]) -> RecordBatch {
     let mut builder = BatchBuilder::new(Timestamp(0));
     for value in values {
-        builder.push(None, Some(&value.to_be_bytes()));
+        builder.push(None, Some(crate::history::value::name(value).as_bytes()));
     }
     builder.build().stamped(Offset(base), Epoch(epoch))
 }

@@ -13,13 +13,13 @@ use crate::record::{InvalidRecord, RecordBatch};
 /// The bytes of a value: its name, padded to `value_bytes` if there is room.
 pub fn encode(number: u64, value_bytes: usize) -> Bytes {
     let mut text = value::name(number).into_bytes();
-    text.resize(text.len().max(value_bytes), PADDING);
+    text.resize(text.len().max(value_bytes), value::PADDING);
     Bytes::from(text)
 }
 
 /// The number of some bytes. Bytes that no client of ours wrote get a number that none of ours has.
 pub fn decode(bytes: &[u8]) -> u64 {
-    try_decode(bytes).unwrap_or_else(|| value::foreign(Digest::of(bytes)))
+    value::parse(bytes).unwrap_or_else(|| value::foreign(Digest::of(bytes)))
 }
 
 /// What a consumer of values sees in these batches from `from` on; they must be contiguous.
@@ -43,17 +43,6 @@ fn try_read(from: Offset, batches: &[RecordBatch]) -> Result<Vec<(u64, u64)>, In
     }
     Ok(values)
 }
-
-fn try_decode(bytes: &[u8]) -> Option<u64> {
-    let end = bytes.iter().position(|&byte| byte == PADDING).unwrap_or(bytes.len());
-    let (text, padding) = bytes.split_at(end);
-    let (client, sequence) = std::str::from_utf8(text).ok()?.strip_prefix('c')?.split_once('-')?;
-    let (client, sequence): (u32, u32) = (client.parse().ok()?, sequence.parse().ok()?);
-    let is_ours = client < 1 << 31 && padding.iter().all(|&byte| byte == PADDING);
-    is_ours.then(|| value::number(ClientId(client), sequence))
-}
-
-const PADDING: u8 = b'.';
 
 #[cfg(test)]
 mod tests {
