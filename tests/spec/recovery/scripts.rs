@@ -2,7 +2,8 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `open [segment=B] [preallocate=B] [only_voter]` | recovers the directory (formats it if need be) and shows repairs and result |
+//! | `format` | formats the directory and shows how |
+//! | `open [segment=B] [preallocate=B] [only_voter]` | recovers the directory (formats it silently if need be) and shows repairs and result |
 //! | `adopt`, `append BASE..END@EPOCH…`, `truncate END`, `quorum …`, `recovering EPOCH\|none`, `point N`, `close` | plan an operation, show its file operations, and do them |
 //! | `only N` | the next operation stops after N file operations |
 //! | `kill`, `power keep=all\|none` | forget the incarnation; lose what is unsynced |
@@ -58,6 +59,7 @@ impl Runner for Script {
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match (command.name.as_str(), &words[..]) {
+            ("format", []) => Ok(self.format()),
             ("open", flags) => self.open(&keys, flags.contains(&"only_voter")),
             ("adopt", []) => self.plan(DiskOp::Adopt),
             ("append", ranges) => self.append(ranges),
@@ -107,16 +109,8 @@ impl Script {
             ..options()
         };
         let mut out = String::new();
-        if self.disk.listing().is_empty() {
-            let meta = MetaProperties {
-                cluster_id: "AAAAAAAAAAAAAAAAAAAAAA".into(),
-                node_id: ReplicaId(1),
-                directory_id: DirectoryId([7; 16]),
-            };
-            for op in Layout::format(&meta) {
-                out.push_str(&format!("format: {}\n", shown(&op)));
-                self.disk.apply(&op);
-            }
+        if self.disk.content(FileName::MetaProperties).is_none() {
+            self.format();
         }
         let result = recover(&mut self.disk, &options, |op| out.push_str(&format!("repair: {}\n", shown(op))));
         let (recovered, layout) = match result {
@@ -148,6 +142,17 @@ impl Script {
         self.epochs = recovered.epochs.entries().to_vec();
         (self.layout, self.seq) = (Some(layout), 0);
         Ok(out)
+    }
+
+    fn format(&mut self) -> String {
+        let meta = MetaProperties {
+            cluster_id: "AAAAAAAAAAAAAAAAAAAAAA".into(),
+            node_id: ReplicaId(1),
+            directory_id: DirectoryId([7; 16]),
+        };
+        let ops = Layout::format(&meta);
+        ops.iter().for_each(|op| self.disk.apply(op));
+        ops.iter().map(|op| format!("{}\n", shown(op))).collect()
     }
 
     fn plan(&mut self, op: DiskOp) -> Output {
