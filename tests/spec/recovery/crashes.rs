@@ -13,7 +13,7 @@ use kraftbed::time::Timestamp;
 
 use super::disk::{Disk, Loss, options, recover};
 
-const CASES: u64 = 4000;
+const CASES: u64 = 3000;
 
 #[test]
 fn completed_operations_survive_every_crash() {
