@@ -30,7 +30,7 @@ fn blow(seed: u64, settings: &str, actions: u32) -> Result<(), String> {
             72..80 => run(&mut cluster, &format!("propose {id} records=2"))?,
             80..83 => run(&mut cluster, &format!("confirm {id}"))?,
             83..84 => run(&mut cluster, &format!("resign {id}"))?,
-            84..93 => run(&mut cluster, &format!("advance {}ms", prng.range(1..300)))?,
+            84..93 => run(&mut cluster, &format!("advance {}ms", prng.range(1..80)))?,
             93..96 => run(&mut cluster, &format!("tick {id}"))?,
             96..98 if cluster.is_up(id) => {
                 let stop = if prng.chance(1, 2) { "crash" } else { "kill" };
@@ -46,14 +46,14 @@ fn blow(seed: u64, settings: &str, actions: u32) -> Result<(), String> {
 #[test]
 fn raft_survives_a_small_storm() {
     for seed in 0..60 {
-        blow(seed, "", 3_000).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        blow(seed, "", 6_000).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
 }
 
 #[test]
 fn raft_survives_a_small_storm_with_a_short_memory() {
     for seed in 0..30 {
-        blow(seed, "tail=0 tail_bytes=100 recovery_point_bytes=200", 3_000)
+        blow(seed, "tail=0 tail_bytes=100 recovery_point_bytes=200", 6_000)
             .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
 }
