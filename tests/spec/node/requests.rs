@@ -159,7 +159,9 @@ fn metadata(args: &mut Args, version: i16) -> Outcome<MetadataRequest> {
     let named = args.take("topics").map_or(TOPIC.into(), |arg| arg);
     let id = args.take("id").map(|arg| if arg == "ours" { topic_id() } else { Uuid::from_u128(99) });
     let topics = match (&named[..], id) {
-        (_, Some(id)) => Some(vec![metadata_request::MetadataRequestTopic::default().with_topic_id(id).with_name(None)]),
+        (_, Some(id)) => {
+            Some(vec![metadata_request::MetadataRequestTopic::default().with_topic_id(id).with_name(None)])
+        }
         ("null", _) if version == 0 => Some(Vec::new()),
         ("null", _) => None,
         (names, _) => Some(

@@ -94,7 +94,8 @@ fn metadata(body: MetadataResponse) -> String {
     let mut text = format!("Metadata controller={} brokers={}", *body.controller_id, brokers.join(","));
     for topic in body.topics {
         let name = topic.name.map_or("null".into(), |name| name.to_string());
-        write!(text, "\n  topic {name:?} error={} id={}", topic.error_code, topic.topic_id.as_u128()).expect("a string");
+        write!(text, "\n  topic {name:?} error={} id={}", topic.error_code, topic.topic_id.as_u128())
+            .expect("a string");
         for p in topic.partitions {
             let (index, error, leader, epoch) = (p.partition_index, p.error_code, *p.leader_id, p.leader_epoch);
             let (replicas, isr) = (&p.replica_nodes, &p.isr_nodes);
@@ -111,7 +112,8 @@ fn produce(body: ProduceResponse) -> String {
         for p in topic.partition_responses {
             write!(text, " {}: error={} base={}", p.index, p.error_code, p.base_offset).expect("a string");
             if p.current_leader.leader_epoch >= 0 {
-                write!(text, " leader={}@{}", *p.current_leader.leader_id, p.current_leader.leader_epoch).expect("a string");
+                write!(text, " leader={}@{}", *p.current_leader.leader_id, p.current_leader.leader_epoch)
+                    .expect("a string");
             }
             if let Some(message) = p.error_message {
                 write!(text, " ({})", &*message).expect("a string");
@@ -128,10 +130,12 @@ fn fetch(body: FetchResponse) -> String {
     let mut text = format!("Fetch error={} session={}", body.error_code, body.session_id);
     for topic in body.responses {
         for p in topic.partitions {
-            write!(text, "\n  {}: error={} hw={}", p.partition_index, p.error_code, p.high_watermark).expect("a string");
+            write!(text, "\n  {}: error={} hw={}", p.partition_index, p.error_code, p.high_watermark)
+                .expect("a string");
             write!(text, " start={}", p.log_start_offset).expect("a string");
             if p.current_leader.leader_epoch >= 0 {
-                write!(text, " leader={}@{}", *p.current_leader.leader_id, p.current_leader.leader_epoch).expect("a string");
+                write!(text, " leader={}@{}", *p.current_leader.leader_id, p.current_leader.leader_epoch)
+                    .expect("a string");
             }
             let records = p.records.expect("records are never null");
             for batch in RecordBatch::parse_all(&records).expect("whole batches") {
@@ -177,7 +181,12 @@ fn vote(body: VoteResponse) -> String {
 
 fn describe_cluster(body: DescribeClusterResponse) -> String {
     let brokers: Vec<_> = body.brokers.iter().map(|b| format!("{}@{}:{}", *b.broker_id, &*b.host, b.port)).collect();
-    format!("DescribeCluster error={} controller={} brokers={}", body.error_code, *body.controller_id, brokers.join(","))
+    format!(
+        "DescribeCluster error={} controller={} brokers={}",
+        body.error_code,
+        *body.controller_id,
+        brokers.join(",")
+    )
 }
 
 fn describe_quorum(body: DescribeQuorumResponse) -> String {

@@ -128,12 +128,8 @@ impl Stage {
 
     fn recover(&mut self, is_only_voter: bool) -> Outcome<(kraftbed::log::Recovered, Layout)> {
         let listing: Vec<_> = self.files.iter().map(|(&file, bytes)| (file, bytes.len() as u64)).collect();
-        let options = RecoveryOptions {
-            tail_bytes_max: 1 << 20,
-            segment_bytes: 1 << 20,
-            preallocate_bytes: 0,
-            is_only_voter,
-        };
+        let options =
+            RecoveryOptions { tail_bytes_max: 1 << 20, segment_bytes: 1 << 20, preallocate_bytes: 0, is_only_voter };
         let mut recovery = Recovery::new(&listing, options);
         loop {
             match recovery.demand().map_err(|error| error.to_string())? {
