@@ -15,8 +15,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::client::values;
-use crate::history::{Ask, ClientId, Outcome, Told};
+use crate::history::{Ask, ClientId, Outcome, Told, value};
 use crate::prng::Prng;
 use crate::time::Instant;
 
@@ -308,7 +307,7 @@ impl Workload {
         let count = self.prng.range(1..self.values_per_append_max + 1);
         let mut values = Vec::with_capacity(count as usize);
         for _ in 0..count {
-            values.push(values::number(self.brief.client, self.sequence));
+            values.push(value::number(self.brief.client, self.sequence));
             self.sequence = self.sequence.checked_add(1).expect("invariant: a client writes fewer than 2³² values");
         }
         values

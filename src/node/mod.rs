@@ -2,11 +2,14 @@
 //! promises of its own.
 
 pub mod answers;
+pub mod api;
 pub mod config;
+pub mod describe;
 pub mod errors;
 pub mod node;
 pub mod overhear;
 pub mod peers;
+pub mod records;
 pub mod translate;
 
 pub use config::Config;
