@@ -15,6 +15,5 @@ pub mod quirk;
 pub mod raft;
 pub mod record;
 pub mod scenario;
-pub mod sim;
 pub mod time;
 pub mod trace;
