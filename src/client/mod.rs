@@ -37,7 +37,7 @@ pub mod workload;
 pub use client::{Client, Event};
 pub use config::{Config, Delivery};
 pub use session::Session;
-pub use workload::{Audit, Brief, Kind, Workload};
+pub use workload::{Audit, Brief, Kind, Reads, Workload};
 
 use bytes::Bytes;
 

@@ -46,6 +46,19 @@ impl Kind {
     }
 }
 
+/// What clients read between their writes. With [`Reads::None`] every operation is a write, so that a pace is a pace of
+/// writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reads {
+    /// Nothing.
+    None,
+    /// Committed records, as a consumer. All that datagram transport permits.
+    Committed,
+    /// Committed records, and the linearizable tail of the log.
+    #[default]
+    Tail,
+}
+
 /// Whether the whole log is read at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audit {
@@ -68,6 +81,8 @@ pub struct Brief {
     pub pace: Option<Duration>,
     /// Bytes of a value, at least those of its name.
     pub value_bytes: usize,
+    /// What it reads between its writes.
+    pub reads: Reads,
     /// What to do at the end.
     pub audit: Audit,
 }
@@ -275,9 +290,12 @@ impl Workload {
     }
 
     fn draw_question(&mut self) -> Option<Question> {
-        match self.prng.below(10) {
+        let drawn = self.prng.below(10);
+        match drawn {
+            _ if self.brief.reads == Reads::None => None,
             0..6 => None,
-            6 | 7 => Some(Question::End),
+            6 | 7 if self.brief.reads == Reads::Tail => Some(Question::End),
+            6 | 7 => Some(Question::Next),
             8 => Some(Question::Next),
             // What was read once must read the same for ever. Half of the time from the very beginning.
             _ if self.prng.chance(1, 2) => Some(Question::Again { from: 0 }),
