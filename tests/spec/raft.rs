@@ -5,10 +5,10 @@
 mod cluster;
 #[path = "raft/disk.rs"]
 mod disk;
-#[path = "raft/storm.rs"]
-mod storm;
 #[path = "raft/show.rs"]
 mod show;
+#[path = "raft/storm.rs"]
+mod storm;
 
 use std::path::PathBuf;
 

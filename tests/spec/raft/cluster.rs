@@ -131,9 +131,9 @@ impl Cluster {
             }
             "disk" => self.complete(&mut args)?,
             "resign" => self.ask(&mut args, |_, _| Ok(Input::Resign))?,
-            "shutdown" => self.ask(&mut args, |now, args| {
-                Ok(Input::Shutdown { deadline: now + within(args, "5s")? })
-            })?,
+            "shutdown" => {
+                self.ask(&mut args, |now, args| Ok(Input::Shutdown { deadline: now + within(args, "5s")? }))?
+            }
             "propose" => self.propose(&mut args)?,
             "read" => self.read(&mut args)?,
             "confirm" => self.confirm(&mut args)?,
@@ -381,10 +381,19 @@ impl Cluster {
                 endpoints: replica.map(|id| listener(id.0)).into_iter().collect(),
             }),
             "end" => {
-                let named: Vec<u32> =
-                    args.take_key("successors").unwrap_or("").split_terminator('-').map(str::parse).collect::<Result<_, _>>()?;
+                let named: Vec<u32> = args
+                    .take_key("successors")
+                    .unwrap_or("")
+                    .split_terminator('-')
+                    .map(str::parse)
+                    .collect::<Result<_, _>>()?;
                 let successors = named.into_iter().map(|id| ReplicaKey::of(ReplicaId(id))).collect();
-                Request::EndQuorumEpoch(EndQuorumEpochRequest { epoch, leader: replica, successors, endpoints: Vec::new() })
+                Request::EndQuorumEpoch(EndQuorumEpochRequest {
+                    epoch,
+                    leader: replica,
+                    successors,
+                    endpoints: Vec::new(),
+                })
             }
             _ => Request::Fetch(FetchRequest {
                 replica: replica.map(|id| ReplicaKey { id, directory: Some(directory(id)) }),
@@ -650,4 +659,3 @@ fn batch(records: u64, producer: Option<ProducerStamp>) -> RecordBatch {
     }
     builder.build()
 }
-
