@@ -200,8 +200,10 @@ impl Replica {
             return;
         }
         ctx.advance_recovery_point();
-        if let Role::Leader(leader) = &mut self.role {
-            leader.on_flushed(ctx);
+        match &mut self.role {
+            Role::Leader(leader) => leader.on_flushed(ctx),
+            Role::Follower(follower) => follower.on_flushed(ctx),
+            Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned(_) => {}
         }
     }
 
