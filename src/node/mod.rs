@@ -2,15 +2,22 @@
 //! promises of its own.
 
 pub mod answers;
+pub mod api;
 pub mod config;
+pub mod describe;
 pub mod errors;
 pub mod node;
 pub mod overhear;
 pub mod peers;
+pub mod properties;
+pub mod records;
+pub mod settings;
 pub mod translate;
 
 pub use config::Config;
 pub use node::Node;
+pub use properties::Properties;
+pub use settings::{ServerConfig, SettingsError};
 
 use bytes::Bytes;
 

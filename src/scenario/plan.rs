@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::client::workload::{Kind, Reads};
+use crate::client::workload::Kind;
+pub use crate::client::workload::Reads;
 use crate::quirk::Quirks;
 use crate::scenario::FaultKind;
 

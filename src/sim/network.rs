@@ -377,7 +377,8 @@ impl Network {
     fn put(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, parcel: Parcel) {
         let (from, to) = self.hosts_of(number, lane);
         let delay = self.delay(world, from, to);
-        if self.faults.reset > 0 && self.stream(world, from, to).chance(self.faults.reset, 4_000) {
+        let faults = self.faults;
+        if faults.reset > 0 && self.stream(world, from, to).chance(faults.reset, 4_000) {
             world.doses.give(FaultKind::Reset);
             return self.reset(world, number);
         }
@@ -397,18 +398,19 @@ impl Network {
 
     fn send_datagram(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, parcel: Parcel) {
         let (from, to) = self.hosts_of(number, lane);
-        if self.faults.drop > 0 && self.stream(world, from, to).chance(self.faults.drop * 3, 100) {
+        let faults = self.faults;
+        if faults.drop > 0 && self.stream(world, from, to).chance(faults.drop * 3, 100) {
             world.doses.give(FaultKind::Drop);
             return;
         }
         let mut copies = 1;
-        if self.faults.duplicate > 0 && self.stream(world, from, to).chance(self.faults.duplicate * 3, 100) {
+        if faults.duplicate > 0 && self.stream(world, from, to).chance(faults.duplicate * 3, 100) {
             world.doses.give(FaultKind::Duplicate);
             copies = 2;
         }
         for _ in 0..copies {
             let mut delay = self.delay(world, from, to);
-            if self.faults.reorder > 0 && self.stream(world, from, to).chance(self.faults.reorder * 5, 100) {
+            if faults.reorder > 0 && self.stream(world, from, to).chance(faults.reorder * 5, 100) {
                 world.doses.give(FaultKind::Reorder);
                 delay += delay * 20;
             }

@@ -59,9 +59,12 @@ impl World<'_> {
     /// Looks whether the phase is over.
     pub(crate) fn phase_acts(&mut self) {
         match self.settle.began {
-            None if self.faults_are_over() => self.begin_settle(),
-            None => {}
             Some(began) => self.look_for_quiet(began),
+            None => {
+                if self.faults_are_over() {
+                    self.begin_settle();
+                }
+            }
         }
         if !self.settle.is_over() {
             self.queue.push(self.now + PHASE_POLL, Happening::Phase);
