@@ -11,6 +11,9 @@
 //! wait DURATION   wait                                                     time passes, or until the session's deadline
 //! ```
 
+#[path = "client/world.rs"]
+mod world;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::time::Duration;
