@@ -11,6 +11,8 @@
 //! wait DURATION   wait                                                     time passes, or until the session's deadline
 //! ```
 
+#[path = "client/histories.rs"]
+mod histories;
 #[path = "client/world.rs"]
 mod world;
 
