@@ -17,6 +17,5 @@ pub mod quirk;
 pub mod raft;
 pub mod record;
 pub mod scenario;
-pub mod sim;
 pub mod time;
 pub mod trace;
