@@ -11,6 +11,11 @@
 //! wait DURATION   wait                                                     time passes, or until the session's deadline
 //! ```
 
+#[path = "client/histories.rs"]
+mod histories;
+#[path = "client/world.rs"]
+mod world;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::time::Duration;
