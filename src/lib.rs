@@ -15,5 +15,6 @@ pub mod quirk;
 pub mod raft;
 pub mod record;
 pub mod scenario;
+pub mod server;
 pub mod time;
 pub mod trace;
