@@ -19,8 +19,8 @@ pub mod recovery;
 
 pub use epochs::{EpochIndex, EpochStart};
 pub use layout::{FileName, FileOp, FileRange, Layout};
-pub use log::Log;
-pub use producers::{ProducerTable, SequenceError};
+pub use log::{Log, Position, Slice};
+pub use producers::{Admission, ProducerTable, SequenceError};
 pub use queue::{FileQueue, QueuedOp};
 pub use quorum_state::QuorumState;
 pub use recovery::{Cut, Demand, Recovered, Recovery, RecoveryError};

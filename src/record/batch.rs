@@ -12,6 +12,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::ids::{Epoch, Offset};
+use crate::record::primitives::Reader;
 use crate::record::{HEADER_BYTES, ProducerStamp};
 use crate::time::Timestamp;
 
@@ -74,27 +75,81 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+impl DecodeError {
+    pub(in crate::record) fn new(
+        at: usize,
+        what: &'static str,
+        expected: impl Into<String>,
+        found: impl fmt::Display,
+    ) -> DecodeError {
+        DecodeError { at, what, expected: expected.into(), found: found.to_string() }
+    }
+}
+
 impl RecordBatch {
     /// Parses one whole batch from the front of `buffer` and verifies its checksum. What follows is left alone:
     /// the batch is `HEADER_BYTES + body.len()` bytes long.
-    pub fn parse(_buffer: &Bytes) -> Result<RecordBatch, DecodeError> {
-        todo!()
+    pub fn parse(buffer: &Bytes) -> Result<RecordBatch, DecodeError> {
+        parse_at(buffer, 0, Stamped::Yes)
     }
 
     /// Parses a concatenation of batches. A trailing batch that is cut short is left out, as Kafka's readers do.
-    pub fn parse_all(_buffer: &Bytes) -> Result<Vec<RecordBatch>, DecodeError> {
-        todo!()
+    pub fn parse_all(buffer: &Bytes) -> Result<Vec<RecordBatch>, DecodeError> {
+        let mut batches = Vec::new();
+        let mut at = 0;
+        while let Some(length) = claimed_length(&buffer[at..]) {
+            if usize::try_from(length).is_ok_and(|length| buffer.len() - at - LENGTH_END < length) {
+                break;
+            }
+            let batch = parse_at(buffer, at, Stamped::Yes)?;
+            at += batch.size_bytes();
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    /// Parses what a producer sends: exactly one batch that no leader has stamped yet, so that its leader epoch may be −1
+    /// (the Java producer's way; read as 0). Nothing may follow it. (Kafka: `ProduceRequest.validateRecords`.)
+    pub fn parse_produced(buffer: &Bytes) -> Result<RecordBatch, DecodeError> {
+        let batch = parse_at(buffer, 0, Stamped::No)?;
+        if batch.size_bytes() < buffer.len() {
+            let found = format!("{} bytes more", buffer.len() - batch.size_bytes());
+            return Err(DecodeError::new(batch.size_bytes(), "produced records", "exactly one batch", found));
+        }
+        Ok(batch)
     }
 
     /// The header as Kafka writes it.
     pub fn encode_header(&self) -> [u8; HEADER_BYTES] {
-        todo!()
+        let header = &self.header;
+        let mut out = [0; HEADER_BYTES];
+        out[0..8].copy_from_slice(&header.base_offset.as_i64().to_be_bytes());
+        out[8..12].copy_from_slice(&header.length.to_be_bytes());
+        out[12..16].copy_from_slice(&header.leader_epoch.as_i32().to_be_bytes());
+        out[16] = MAGIC;
+        out[17..21].copy_from_slice(&header.crc.to_be_bytes());
+        out[CRC_END..].copy_from_slice(&header.encode_checked());
+        out
     }
 
     /// Appends header and body as a gather list of two buffers; the body is not copied.
     pub fn gather(&self, out: &mut Vec<Bytes>) {
         out.push(Bytes::copy_from_slice(&self.encode_header()));
         out.push(self.body.clone());
+    }
+
+    /// Gives batches bodies of their own where they would keep a much larger buffer alive: a slice holds the whole frame
+    /// that it was cut from. All bodies cut from one frame of `frame_bytes` are weighed together, because they share it:
+    /// less than half of it, and they are copied; else they stay slices. To be called once by whoever cuts frames, before
+    /// the batches enter a log.
+    pub fn detach_if_small(batches: &mut [RecordBatch], frame_bytes: usize) {
+        let body_bytes: usize = batches.iter().map(|batch| batch.body.len()).sum();
+        if body_bytes >= frame_bytes / 2 {
+            return;
+        }
+        for batch in batches {
+            batch.body = Bytes::copy_from_slice(&batch.body);
+        }
     }
 
     /// Bytes of the whole batch.
@@ -119,13 +174,18 @@ impl RecordBatch {
 
     /// The same batch at another place in the log; the checksum does not cover what changes.
     #[must_use]
-    pub fn stamped(&self, _base_offset: Offset, _leader_epoch: Epoch) -> RecordBatch {
-        todo!()
+    pub fn stamped(&self, base_offset: Offset, leader_epoch: Epoch) -> RecordBatch {
+        RecordBatch { header: BatchHeader { base_offset, leader_epoch, ..self.header }, body: self.body.clone() }
     }
 
     /// Whether this batch holds control records.
     pub fn is_control(&self) -> bool {
-        self.header.attributes & 0x20 != 0
+        self.header.attributes & CONTROL != 0
+    }
+
+    /// Whether the body is compressed, by whatever codec.
+    pub fn is_compressed(&self) -> bool {
+        self.header.attributes & COMPRESSION != 0
     }
 
     /// The idempotent producer that wrote it, if one did.
@@ -137,4 +197,123 @@ impl RecordBatch {
             base_sequence: header.base_sequence,
         })
     }
+
+    /// A batch around a body, with length and checksum filled in.
+    pub(in crate::record) fn seal(mut header: BatchHeader, body: Bytes) -> RecordBatch {
+        header.length =
+            u32::try_from(HEADER_BYTES - LENGTH_END + body.len()).expect("invariant: a batch is below 2 GiB");
+        header.crc = checksum(&header, &body);
+        RecordBatch { header, body }
+    }
 }
+
+impl BatchHeader {
+    /// The part of the header that the checksum covers.
+    fn encode_checked(&self) -> [u8; HEADER_BYTES - CRC_END] {
+        let mut out = [0; HEADER_BYTES - CRC_END];
+        out[0..2].copy_from_slice(&self.attributes.to_be_bytes());
+        out[2..6].copy_from_slice(&self.last_offset_delta.to_be_bytes());
+        out[6..14].copy_from_slice(&self.base_timestamp.0.to_be_bytes());
+        out[14..22].copy_from_slice(&self.max_timestamp.0.to_be_bytes());
+        out[22..30].copy_from_slice(&self.producer_id.to_be_bytes());
+        out[30..32].copy_from_slice(&self.producer_epoch.to_be_bytes());
+        out[32..36].copy_from_slice(&self.base_sequence.to_be_bytes());
+        out[36..40].copy_from_slice(&self.record_count.to_be_bytes());
+        out
+    }
+
+    /// Whether the numbers can be true at once. Everything here may come from a peer whose checksum is right.
+    fn check(&self, at: usize) -> Result<(), DecodeError> {
+        let last = self.base_offset.0.checked_add(u64::from(self.last_offset_delta));
+        if self.last_offset_delta > i32::MAX as u32 || last.is_none_or(|last| last >= i64::MAX as u64) {
+            let found = format!("{} after {}", self.last_offset_delta as i32, self.base_offset);
+            return Err(DecodeError::new(at + 23, "last offset delta", "0 or more, below 2^63 in sum", found));
+        }
+        if u64::from(self.record_count) > u64::from(self.last_offset_delta) + 1 {
+            let expected = format!("0 to {}", u64::from(self.last_offset_delta) + 1);
+            return Err(DecodeError::new(at + 57, "record count", expected, self.record_count as i32));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a leader has put its epoch on the batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stamped {
+    Yes,
+    No,
+}
+
+/// The length field of the batch at the front, if it is there.
+fn claimed_length(buffer: &[u8]) -> Option<i32> {
+    let field = buffer.get(8..LENGTH_END)?;
+    Some(i32::from_be_bytes(field.try_into().expect("invariant: four bytes")))
+}
+
+/// Parses the batch that begins at byte `at`.
+fn parse_at(buffer: &Bytes, at: usize, stamped: Stamped) -> Result<RecordBatch, DecodeError> {
+    let mut reader = Reader::new(&buffer[at..], at);
+    if reader.remaining() < HEADER_BYTES {
+        return Err(reader.error("batch header", format!("{HEADER_BYTES} bytes"), format!("{}", reader.remaining())));
+    }
+    let base_offset = reader.i64("base offset")?;
+    let base_offset =
+        Offset::from_i64(base_offset).ok_or_else(|| DecodeError::new(at, "base offset", "0 or more", base_offset))?;
+    let length = reader.i32("batch length")?;
+    let after_length = buffer.len() - at - LENGTH_END;
+    let whole =
+        usize::try_from(length).ok().filter(|&length| (HEADER_BYTES - LENGTH_END..=after_length).contains(&length));
+    let Some(whole) = whole else {
+        let expected = format!("{} to {after_length} bytes", HEADER_BYTES - LENGTH_END);
+        return Err(DecodeError::new(at + 8, "batch length", expected, length));
+    };
+    let leader_epoch = match reader.i32("leader epoch")? {
+        -1 if stamped == Stamped::No => Epoch::ZERO,
+        epoch => Epoch::from_i32(epoch).ok_or_else(|| DecodeError::new(at + 12, "leader epoch", "0 or more", epoch))?,
+    };
+    let magic = reader.u8("magic")?;
+    if magic != MAGIC {
+        return Err(DecodeError::new(at + 16, "magic", MAGIC.to_string(), magic));
+    }
+    let header = BatchHeader {
+        base_offset,
+        length: length as u32,
+        leader_epoch,
+        crc: reader.u32("checksum")?,
+        attributes: reader.u16("attributes")?,
+        last_offset_delta: reader.u32("last offset delta")?,
+        base_timestamp: Timestamp(reader.i64("base timestamp")?),
+        max_timestamp: Timestamp(reader.i64("max timestamp")?),
+        producer_id: reader.i64("producer id")?,
+        producer_epoch: reader.i16("producer epoch")?,
+        base_sequence: reader.i32("base sequence")?,
+        record_count: reader.u32("record count")?,
+    };
+    let found = crc32c::crc32c(&buffer[at + CRC_END..at + LENGTH_END + whole]);
+    if found != header.crc {
+        return Err(DecodeError::new(at + 17, "checksum", format!("{found:08x}"), format!("{:08x}", header.crc)));
+    }
+    header.check(at)?;
+    Ok(RecordBatch { header, body: buffer.slice(at + HEADER_BYTES..at + LENGTH_END + whole) })
+}
+
+/// CRC-32C of everything from the attributes on.
+fn checksum(header: &BatchHeader, body: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&header.encode_checked()), body)
+}
+
+/// The only format that is written since Kafka 0.11.
+const MAGIC: u8 = 2;
+/// Where the length field ends and what it counts begins.
+const LENGTH_END: usize = 12;
+/// Where the checksum ends and what it covers begins.
+const CRC_END: usize = 21;
+
+/// Bits of the attributes that name a codec.
+pub(in crate::record) const COMPRESSION: u16 = 0x07;
+/// The bit of log append time.
+pub(in crate::record) const LOG_APPEND_TIME: u16 = 0x08;
+/// The bit of a transaction's batch.
+pub(in crate::record) const TRANSACTIONAL: u16 = 0x10;
+/// The bit of a control batch.
+pub(in crate::record) const CONTROL: u16 = 0x20;

@@ -9,12 +9,13 @@
 pub mod batch;
 pub mod builder;
 pub mod control;
+mod primitives;
 pub mod record;
 
 pub use batch::{BatchHeader, DecodeError, RecordBatch};
 pub use builder::BatchBuilder;
 pub use control::{ControlRecord, VoterRecord};
-pub use record::{InvalidRecord, Record};
+pub use record::{InvalidRecord, Record, Records};
 
 /// Bytes of a batch header. (Kafka: `DefaultRecordBatch.RECORD_BATCH_OVERHEAD`.)
 pub const HEADER_BYTES: usize = 61;
