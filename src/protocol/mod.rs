@@ -1,10 +1,21 @@
 //! The Kafka wire: frames, headers, versions. Message structs come from the `kafka-protocol` crate.
+//!
+//! ```text
+//!  bytes ── frame ──▶ frames ── schema ──▶ checked ── codec ──▶ message structs
+//!                        │                              ▲
+//!                        └── connection: order of answers, negotiation ── versions: what is offered
+//! ```
+//!
+//! This module knows what a frame may look like and nothing of what it means: that begins in `node` and `client`.
 
+pub mod codec;
 pub mod connection;
 pub mod frame;
+pub mod schema;
 pub mod versions;
 
-pub use frame::{Frame, FrameCutter};
+pub use frame::{Frame, FrameCutter, FrameError};
+pub use versions::Api;
 
 use std::fmt;
 
