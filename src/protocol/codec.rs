@@ -10,10 +10,10 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{FetchResponse, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
+use crate::protocol::Frame;
 use crate::protocol::frame::LENGTH_BYTES;
 use crate::protocol::schema::Shape;
 use crate::protocol::versions::Api;
-use crate::protocol::Frame;
 use crate::record::{DecodeError, HEADER_BYTES, RecordBatch};
 
 /// The first bytes of a request: which API, which version, and the number its answer must carry. These eight bytes have
@@ -59,12 +59,7 @@ pub fn decode_request<T: Decodable>(api: Api, shape: &Shape, version: i16, frame
 }
 
 /// Decodes the body of a response frame. `rest` begins after the correlation id.
-pub fn decode_response<T: Decodable>(
-    api: Api,
-    shape: &Shape,
-    version: i16,
-    mut rest: Bytes,
-) -> Result<T, DecodeError> {
+pub fn decode_response<T: Decodable>(api: Api, shape: &Shape, version: i16, mut rest: Bytes) -> Result<T, DecodeError> {
     let length = rest.len();
     if response_header_version(api, version) == 1 {
         skip_tagged_fields(&mut rest)?;
@@ -302,7 +297,8 @@ fn undecodable(what: &'static str, at: usize, error: &dyn std::fmt::Display) -> 
 }
 
 fn skip_tagged_fields(rest: &mut Bytes) -> Result<(), DecodeError> {
-    let short = || DecodeError { at: 0, what: "header tags", expected: "tagged fields".into(), found: "the end".into() };
+    let short =
+        || DecodeError { at: 0, what: "header tags", expected: "tagged fields".into(), found: "the end".into() };
     for _ in 0..take_varint(rest).ok_or_else(short)? {
         take_varint(rest).ok_or_else(short)?;
         let size = take_varint(rest).ok_or_else(short)? as usize;

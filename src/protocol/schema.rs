@@ -201,10 +201,8 @@ const fn tag(number: u32, name: &'static str, kind: Kind) -> Tag {
 use Kind::{Blob, Fixed, List, Numbers, Struct, Text, Texts};
 
 const LEADER: &[Field] = &[always("leader id", Fixed(4)), always("leader epoch", Fixed(4))];
-const NODE_ENDPOINTS: Kind = List(
-    &[always("node id", Fixed(4)), always("host", Text), always("port", Fixed(4)), always("rack", Text)],
-    &[],
-);
+const NODE_ENDPOINTS: Kind =
+    List(&[always("node id", Fixed(4)), always("host", Text), always("port", Fixed(4)), always("rack", Text)], &[]);
 const RAFT_ENDPOINTS: Kind = List(&[always("node id", Fixed(4)), always("host", Text), always("port", Fixed(2))], &[]);
 const LISTENERS: Kind = List(&[always("name", Text), always("host", Text), always("port", Fixed(2))], &[]);
 
@@ -269,11 +267,7 @@ pub const FETCH_REQUEST: Shape = Shape {
                 &[],
             ),
         ),
-        since(
-            7,
-            "forgotten topics",
-            List(&[named(13)[0], named(13)[1], always("partitions", Numbers(4))], &[]),
-        ),
+        since(7, "forgotten topics", List(&[named(13)[0], named(13)[1], always("partitions", Numbers(4))], &[])),
         since(11, "rack id", Text),
     ],
     tags: &[
@@ -458,10 +452,7 @@ pub const DESCRIBE_QUORUM_REQUEST: Shape = Shape {
     flexible_from: 0,
     fields: &[always(
         "topics",
-        List(
-            &[always("topic name", Text), always("partitions", List(&[always("index", Fixed(4))], &[]))],
-            &[],
-        ),
+        List(&[always("topic name", Text), always("partitions", List(&[always("index", Fixed(4))], &[]))], &[]),
     )],
     tags: &[],
 };

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
 
-use crate::protocol::Frame;
+use crate::protocol::{Frame, FrameCutter};
 
 /// A connection, or the attempt to make one.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Connection {
     pub is_queued: bool,
     /// Bytes it may still read in this turn.
     share_bytes: usize,
-    incoming: BytesMut,
+    incoming: FrameCutter,
     outgoing: VecDeque<Bytes>,
     outgoing_bytes: usize,
 }
@@ -58,8 +58,8 @@ pub enum Incoming {
 }
 
 impl Connection {
-    /// A connection around a socket.
-    pub fn new(socket: TcpStream, stage: Stage) -> Connection {
+    /// A connection around a socket, on which frames of more than `frame_bytes_max` bytes end it.
+    pub fn new(socket: TcpStream, stage: Stage, frame_bytes_max: usize) -> Connection {
         Connection {
             socket,
             stage,
@@ -68,7 +68,7 @@ impl Connection {
             is_writable: true,
             is_queued: false,
             share_bytes: TURN_BYTES,
-            incoming: BytesMut::new(),
+            incoming: FrameCutter::new(frame_bytes_max),
             outgoing: VecDeque::new(),
             outgoing_bytes: 0,
         }
@@ -85,25 +85,21 @@ impl Connection {
     }
 
     /// The next frame; reads from the socket until there is one or this turn's share is used up.
-    pub fn read(&mut self, frame_bytes_max: usize) -> Incoming {
+    pub fn read(&mut self) -> Incoming {
         loop {
-            match cut(&mut self.incoming, frame_bytes_max) {
+            match self.incoming.next_frame() {
                 Ok(Some(frame)) => return Incoming::Frame(frame),
                 Ok(None) => {}
-                Err(reason) => return Incoming::Over(reason),
+                Err(error) => return Incoming::Over(error.to_string()),
             }
             if !self.is_readable || self.share_bytes == 0 {
                 return Incoming::Later;
             }
-            let before = self.incoming.len();
-            self.incoming.resize(before + READ_BYTES, 0);
-            let outcome = self.socket.read(&mut self.incoming[before..]);
-            self.incoming.truncate(before + outcome.as_ref().map_or(0, |&count| count));
-            match outcome {
+            // A short read is no reason to stop: the end of the stream may lie behind it, and makes no event of its own.
+            match self.socket.read(self.incoming.space()) {
                 Ok(0) => return Incoming::Over("the peer closed it".into()),
-                // A short read has emptied the socket: the next bytes make a new readiness event.
                 Ok(count) => {
-                    self.is_readable = count == READ_BYTES;
+                    self.incoming.filled(count);
                     self.share_bytes = self.share_bytes.saturating_sub(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_readable = false,
@@ -158,24 +154,6 @@ impl Connection {
         }
     }
 }
-
-/// Takes a whole frame off the front of what has arrived.
-fn cut(arrived: &mut BytesMut, frame_bytes_max: usize) -> Result<Option<Bytes>, String> {
-    let Some(field) = arrived.first_chunk::<4>() else { return Ok(None) };
-    let length = i32::from_be_bytes(*field);
-    let Ok(bytes) = usize::try_from(length) else { return Err(format!("a frame of {length} bytes")) };
-    if bytes > frame_bytes_max {
-        return Err(format!("a frame of {bytes} bytes, more than {frame_bytes_max}"));
-    }
-    if arrived.len() < 4 + bytes {
-        return Ok(None);
-    }
-    arrived.advance(4);
-    Ok(Some(arrived.split_to(bytes).freeze()))
-}
-
-/// Bytes asked of the socket at once.
-const READ_BYTES: usize = 64 << 10;
 
 /// Bytes read from one connection before the others have their turn, 256 KiB.
 const TURN_BYTES: usize = 256 << 10;
