@@ -9,6 +9,7 @@
 //!  raft ── DiskOp{seq} ──▶ layout ── FileOp… ──▶ driver ── completion ──▶ DiskDone{seq} ──▶ raft
 //! ```
 
+pub mod checkpoint;
 pub mod epochs;
 pub mod layout;
 pub mod log;
@@ -16,6 +17,7 @@ pub mod producers;
 pub mod queue;
 pub mod quorum_state;
 pub mod recovery;
+mod segment;
 
 pub use epochs::{EpochIndex, EpochStart};
 pub use layout::{FileName, FileOp, FileRange, Layout};

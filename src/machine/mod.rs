@@ -1,4 +1,13 @@
 //! What committed records are applied to. Machines run after commit and never reject a Produce.
+//!
+//! A machine is a pure function of the committed log: two nodes that applied the same records have the same digest,
+//! however the records were grouped when they were handed over. That is what a checker compares.
+
+pub mod log;
+pub mod monotonic;
+
+pub use log::LogMachine;
+pub use monotonic::MonotonicMachine;
 
 use crate::record::RecordBatch;
 

@@ -13,8 +13,6 @@ pub enum MachineKind {
     Log,
     /// Reports gaps in what a VerifiableProducer feeds.
     Monotonic,
-    /// Keys and values.
-    KeyValue,
 }
 
 /// Configuration of one node.

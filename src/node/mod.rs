@@ -1,8 +1,15 @@
 //! One broker, still without I/O: raft, the log's layout and a machine behind the Kafka API. It translates; it keeps no
 //! promises of its own.
 
+pub mod answers;
+pub mod api;
 pub mod config;
+pub mod describe;
+pub mod errors;
 pub mod node;
+pub mod peers;
+pub mod records;
+pub mod translate;
 
 pub use config::Config;
 pub use node::Node;

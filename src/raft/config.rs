@@ -47,6 +47,8 @@ pub struct Config {
     pub unflushed_bytes_max: usize,
     /// Fetches and reads parked at once, 10,000.
     pub parked_max: usize,
+    /// Replicas a leader keeps account of, observers included, 1,000.
+    pub replicas_max: usize,
     /// Largest batch accepted from a client, 8 MiB. (Kafka: `MAX_BATCH_SIZE_BYTES`.)
     pub batch_bytes_max: usize,
     /// The recovery point is written when the flushed end has moved by this many bytes, 1 MiB, or at a roll or stop.
@@ -75,6 +77,7 @@ impl Config {
             log_tail_bytes_max: 32 << 20,
             unflushed_bytes_max: 64 << 20,
             parked_max: 10_000,
+            replicas_max: 1_000,
             batch_bytes_max: 8 << 20,
             recovery_point_bytes: 1 << 20,
             leader_counts: LeaderCounts::Flushed,

@@ -1,9 +1,17 @@
 //! The KRaft replica: [`Input`] → [`Effect`]. It knows no clock, file, socket or API version.
 
+mod calls;
 pub mod config;
+mod context;
+mod gate;
 pub mod message;
 pub mod note;
+mod parked;
 pub mod replica;
+mod requests;
+mod responses;
+mod role;
+mod transition;
 pub mod view;
 pub mod voters;
 
@@ -11,7 +19,7 @@ pub use config::{Config, LeaderCounts};
 pub use message::{ErrorCode, Request, Response};
 pub use note::Note;
 pub use replica::Replica;
-pub use view::{Published, RoleKind, View};
+pub use view::{Progress, Published, RoleKind, View};
 pub use voters::{Voter, VoterHistory, VoterSet};
 
 use bytes::Bytes;

@@ -1,33 +1,348 @@
-//! The replica: step, deadline, view, published; the epoch rules common to all roles.
+//! The replica: step, deadline, view, published; the end of every step, common to all roles.
+//!
+//! A step is: time-outs of calls, the input, then the roles' `poll` until none wants to change, then election state to the
+//! disk and frames through the gate. So a handler never has to remember what must wait for what.
 
-use crate::log::Recovered;
+use crate::ids::{Endpoint, Epoch, Offset, ReplicaId, ReplicaKey};
+use crate::log::{DiskOp, DiskSeq, Log, Recovered};
 use crate::prng::Prng;
-use crate::raft::{Config, Effect, Input, Published, View};
+use crate::quirk::Quirk;
+use crate::raft::calls::{Calls, Peer};
+use crate::raft::context::{Context, Election, Leaving, Recovering, voter_set};
+use crate::raft::gate::Gate;
+use crate::raft::role::{Next, Role, Transition};
+use crate::raft::{Config, Effect, Input, Note, Published, Refusal, View, VoterHistory, transition};
 use crate::time::{Instant, Now};
 
 /// One KRaft replica.
 #[derive(Debug)]
-pub struct Replica {}
+pub struct Replica {
+    pub(super) role: Role,
+    pub(super) ctx: Context,
+    durable: Durable,
+}
+
+/// What may be told: the election as of the moment the gate was open last.
+#[derive(Debug, Default)]
+struct Durable {
+    epoch: Epoch,
+    leader: Option<ReplicaId>,
+    endpoint: Option<Endpoint>,
+    is_leader: bool,
+    high_watermark: Option<Offset>,
+}
 
 impl Replica {
     /// Starts from what recovery found; the first effects go to `out`.
-    pub fn recover(_config: Config, _durable: Recovered, _prng: Prng, _now: Now, _out: &mut Vec<Effect>) -> Replica {
-        todo!()
+    pub fn recover(config: Config, durable: Recovered, prng: Prng, now: Now, out: &mut Vec<Effect>) -> Replica {
+        let mut ctx = context(config, &durable, prng, now);
+        let first = out.len();
+        std::mem::swap(out, &mut ctx.out);
+        // R12: what recovery read may not be durable; nothing leaves before it is.
+        let adopted = ctx.disk(DiskOp::Adopt);
+        ctx.log.submitted(adopted);
+        if !ctx.quirks().has(Quirk::RecoveredCountsUnsynced) {
+            ctx.gate.close_until(adopted);
+        }
+        if let Some(Recovering { above, .. }) = ctx.recovering {
+            let marked = ctx.disk(DiskOp::Recovering(Some(above)));
+            ctx.gate.close_until(marked);
+            ctx.note(Note::Recovering { above });
+        }
+        let role = transition::initial(&mut ctx);
+        let mut replica = Replica { role, ctx, durable: Durable::default() };
+        replica.settle();
+        replica.finish(first);
+        std::mem::swap(out, &mut replica.ctx.out);
+        replica
     }
+
     /// Handles one input.
-    pub fn step(&mut self, _now: Now, _input: Input, _out: &mut Vec<Effect>) {
-        todo!()
+    pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        if self.ctx.leaving == Some(Leaving::Stopped) {
+            return;
+        }
+        assert!(now.monotonic >= self.ctx.now.monotonic, "monotonic time fell back");
+        self.ctx.now = now;
+        let first = out.len();
+        std::mem::swap(out, &mut self.ctx.out);
+        self.expire_calls();
+        self.on_input(input);
+        self.settle();
+        self.finish(first);
+        std::mem::swap(out, &mut self.ctx.out);
     }
+
     /// When `Tick` is due; `None` when nothing will happen by itself.
     pub fn deadline(&self) -> Option<Instant> {
-        todo!()
+        let leaving = match self.ctx.leaving {
+            Some(Leaving::Closing(_) | Leaving::Stopped) => return None,
+            Some(Leaving::Until(deadline)) => Some(deadline),
+            None => None,
+        };
+        let role = match &self.role {
+            Role::Unattached(unattached) => unattached.deadline(),
+            Role::Follower(follower) => follower.deadline(&self.ctx),
+            Role::Prospective(prospective) => Some(prospective.election_deadline),
+            Role::Candidate(candidate) => Some(candidate.election_deadline),
+            Role::Leader(leader) => leader.deadline(),
+            Role::Resigned(resigned) => Some(resigned.election_deadline),
+        };
+        [role, self.ctx.calls.deadline(), leaving].into_iter().flatten().min()
     }
+
     /// State as of the last durable point: all that a frame may reveal.
     pub fn published(&self) -> Published<'_> {
-        todo!()
+        let progress = match &self.role {
+            Role::Leader(leader) if self.durable.is_leader => leader.progress(&self.ctx),
+            _ => Vec::new(),
+        };
+        Published {
+            epoch: self.durable.epoch,
+            leader: self.durable.leader,
+            leader_endpoint: self.durable.endpoint.as_ref(),
+            is_leader: self.durable.is_leader,
+            high_watermark: self.durable.high_watermark,
+            log_start: self.ctx.log.start(),
+            voters: self.ctx.voters(),
+            progress,
+            is_recovering: self.ctx.recovering.is_some(),
+        }
     }
+
     /// Everything, for checkers and reports; `node` may not call it.
     pub fn view(&self) -> View<'_> {
-        todo!()
+        View {
+            key: self.ctx.key,
+            role: self.role.kind(),
+            epoch: self.ctx.election.epoch,
+            leader: self.ctx.election.leader,
+            vote: self.ctx.election.vote,
+            high_watermark: self.ctx.high_watermark,
+            log_start: self.ctx.log.start(),
+            flushed: self.ctx.log.flushed(),
+            log_end: self.ctx.log.end(),
+            last_epoch: self.ctx.log.last_epoch(),
+            voters: self.ctx.voters(),
+            is_recovering: self.ctx.recovering.is_some(),
+            epoch_start: match &self.role {
+                Role::Leader(leader) => Some(leader.epoch_start),
+                _ => None,
+            },
+        }
+    }
+
+    /// The frames that wait for the disk, and for which operation. For scripts and reports.
+    pub fn held(&self) -> (Option<DiskSeq>, &[Effect]) {
+        self.ctx.gate.held()
+    }
+
+    fn on_input(&mut self, input: Input) {
+        let is_closing = matches!(self.ctx.leaving, Some(Leaving::Closing(_)));
+        match input {
+            Input::Tick => {}
+            Input::DiskDone { seq } => self.on_disk_done(seq),
+            Input::Loaded { load, bytes } => self.on_loaded(load, bytes),
+            Input::Response { call, body } => self.on_response(call, body),
+            Input::Request { ticket, link, body } => self.on_request(ticket, link, body),
+            Input::Propose { ticket, .. } | Input::Read { ticket, .. } | Input::Confirm { ticket, .. }
+                if is_closing =>
+            {
+                self.ctx.refuse(ticket, Refusal::ShuttingDown);
+            }
+            Input::Propose { ticket, acks, deadline, batches } => match &mut self.role {
+                Role::Leader(leader) => leader.on_propose(&mut self.ctx, ticket, acks, deadline, batches),
+                _ => self.ctx.refuse_not_leader(ticket),
+            },
+            Input::Read { ticket, epoch, .. } | Input::Confirm { ticket, epoch, .. }
+                if self.refuses_epoch(ticket, epoch) => {}
+            Input::Read { ticket, from, limits, .. } => match &mut self.role {
+                Role::Leader(leader) => leader.on_read(&mut self.ctx, ticket, from, limits),
+                _ => self.ctx.refuse_not_leader(ticket),
+            },
+            Input::Confirm { ticket, deadline, .. } => match &mut self.role {
+                Role::Leader(leader) => leader.on_confirm(&mut self.ctx, ticket, deadline),
+                _ => self.ctx.refuse_not_leader(ticket),
+            },
+            Input::Resign => {
+                if matches!(self.role, Role::Leader(_)) {
+                    transition::apply(&mut self.role, &mut self.ctx, Transition::Resigned);
+                }
+            }
+            Input::Shutdown { deadline } => {
+                if self.ctx.leaving.is_none() {
+                    self.ctx.leaving = Some(Leaving::Until(deadline));
+                }
+            }
+        }
+    }
+
+    /// A client that knows a newer epoch must be let go, one that knows an older epoch must learn. (KIP-320.)
+    fn refuses_epoch(&mut self, ticket: crate::raft::Ticket, epoch: Option<Epoch>) -> bool {
+        let refusal = match epoch {
+            Some(epoch) if epoch < self.ctx.election.epoch => Refusal::FencedEpoch,
+            Some(epoch) if epoch > self.ctx.election.epoch => Refusal::UnknownEpoch,
+            _ => return false,
+        };
+        self.ctx.refuse(ticket, refusal);
+        true
+    }
+
+    fn on_disk_done(&mut self, seq: DiskSeq) {
+        let ctx = &mut self.ctx;
+        assert!(seq.0 <= ctx.disk_seq, "a completion of an operation that was never asked for (R8)");
+        ctx.gate.on_disk_done(seq, &ctx.calls, &mut ctx.out);
+        if ctx.leaving.is_some_and(|leaving| matches!(leaving, Leaving::Closing(last) if last <= seq)) {
+            ctx.leaving = Some(Leaving::Stopped);
+            ctx.out.push(Effect::Stopped);
+        }
+        if !ctx.log.on_disk_done(seq) {
+            return;
+        }
+        ctx.advance_recovery_point();
+        if let Role::Leader(leader) = &mut self.role {
+            leader.on_flushed(ctx);
+        }
+    }
+
+    fn expire_calls(&mut self) {
+        let ctx = &mut self.ctx;
+        if ctx.calls.deadline().is_none_or(|deadline| deadline > ctx.now.monotonic) {
+            return;
+        }
+        if ctx.quirks().has(Quirk::SupersededAnswerObeyed) {
+            ctx.calls.remember_superseded();
+        }
+        let leader = ctx.election.leader.map(Peer::Replica);
+        let (is_retry, is_suspect) = (&mut ctx.fetch_is_retry, &mut ctx.leader_is_suspect);
+        ctx.calls.expire(ctx.now.monotonic, |peer| {
+            *is_retry = true;
+            *is_suspect |= Some(peer) == leader;
+        });
+    }
+
+    /// Lets the roles do what is due until none wants to change.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..TRANSITIONS_MAX {
+            self.end_recovering();
+            self.leave();
+            if matches!(self.ctx.leaving, Some(Leaving::Closing(_) | Leaving::Stopped)) {
+                return;
+            }
+            let ctx = &mut self.ctx;
+            let next = match &mut self.role {
+                Role::Unattached(unattached) => unattached.poll(ctx),
+                Role::Follower(follower) => follower.poll(ctx),
+                Role::Prospective(prospective) => prospective.poll(ctx),
+                Role::Candidate(candidate) => candidate.poll(ctx),
+                Role::Leader(leader) => leader.poll(ctx),
+                Role::Resigned(resigned) => resigned.poll(ctx),
+            };
+            match next {
+                Next::Stay => return,
+                Next::Become(transition) => transition::apply(&mut self.role, &mut self.ctx, transition),
+            }
+        }
+        panic!("roles changed {TRANSITIONS_MAX} times in one step");
+    }
+
+    /// R11: a later leader's high watermark is flushed here: nothing that was ever committed is missing.
+    fn end_recovering(&mut self) {
+        let flushed = self.ctx.log.flushed();
+        let is_over =
+            self.ctx.recovering.is_some_and(|state| state.until_flushed.is_some_and(|until| until <= flushed));
+        if is_over {
+            self.ctx.recovering = None;
+            let unmarked = self.ctx.disk(DiskOp::Recovering(None));
+            self.ctx.gate.close_until(unmarked);
+            self.ctx.note(Note::Recovered);
+        }
+    }
+
+    /// A requested shutdown: leave leadership (the leader's poll does), wait for a successor, close the log. (Kafka:
+    /// `GracefulShutdown`; observers, lone voters and followers need not wait.)
+    fn leave(&mut self) {
+        let Some(Leaving::Until(deadline)) = self.ctx.leaving else { return };
+        if matches!(self.role, Role::Leader(_)) && deadline > self.ctx.instant() && !self.ctx.is_only_voter() {
+            return;
+        }
+        let has_remote_leader = self.ctx.election.leader.is_some_and(|leader| leader != self.ctx.key.id);
+        let is_free = has_remote_leader || !self.ctx.is_voter() || self.ctx.is_only_voter();
+        if !is_free && deadline > self.ctx.instant() {
+            return;
+        }
+        if matches!(self.role, Role::Leader(_)) {
+            transition::apply(&mut self.role, &mut self.ctx, Transition::Resigned);
+        }
+        self.ctx.persist();
+        if self.ctx.recovering.is_none() && self.ctx.recovery_point != self.ctx.log.end() {
+            self.ctx.recovery_point = self.ctx.log.end();
+            self.ctx.disk(DiskOp::RecoveryPoint(self.ctx.recovery_point));
+        }
+        let last = self.ctx.disk(DiskOp::Close);
+        self.ctx.leaving = Some(Leaving::Closing(last));
+    }
+
+    /// Election state to the disk, frames through the gate (R5); what may be told is what is durable.
+    fn finish(&mut self, first: usize) {
+        let ctx = &mut self.ctx;
+        ctx.persist();
+        ctx.gate.hold(&mut ctx.out, first);
+        if !ctx.gate.is_open() {
+            return;
+        }
+        let durable = &mut self.durable;
+        durable.is_leader = matches!(&self.role, Role::Leader(leader) if leader.leads);
+        durable.high_watermark = ctx.high_watermark;
+        let is_told = (durable.epoch, durable.leader) == (ctx.election.epoch, ctx.election.leader);
+        if !is_told || durable.endpoint.is_none() {
+            durable.epoch = ctx.election.epoch;
+            durable.leader = ctx.election.leader;
+            durable.endpoint = ctx.leader_endpoint().cloned();
+        }
     }
 }
+
+fn context(config: Config, recovered: &Recovered, prng: Prng, now: Now) -> Context {
+    assert!(recovered.flushed <= recovered.end, "the recovery point lies within the log");
+    let mut voters = VoterHistory::new(config.voters.clone());
+    for (offset, control) in &recovered.controls {
+        if let Some(set) = voter_set(control) {
+            voters.append(*offset, set);
+        }
+    }
+    let election = recovered.quorum.as_ref().map_or_else(Election::default, |file| Election {
+        epoch: file.epoch,
+        leader: file.leader,
+        leader_endpoint: None,
+        vote: file.vote,
+    });
+    Context {
+        key: ReplicaKey { id: config.id, directory: Some(recovered.meta.directory_id) },
+        now,
+        out: Vec::new(),
+        prng,
+        log: Log::recover(recovered, config.log_tail_bytes_max, config.quirks),
+        voters,
+        written: election.clone(),
+        election,
+        gate: Gate::default(),
+        calls: Calls::default(),
+        high_watermark: None,
+        committed: recovered.start,
+        applied: recovered.start,
+        apply_load: None,
+        recovering: recovered.recovering.map(|above| Recovering { above, until_flushed: None }),
+        leaving: None,
+        recovery_point: recovered.flushed,
+        bytes_since_recovery_point: 0,
+        fetch_is_retry: false,
+        leader_is_suspect: false,
+        disk_seq: 0,
+        load_seq: 0,
+        config,
+    }
+}
+
+/// A lone voter needs three: prospective, candidate, leader. Twice that, and something is wrong.
+const TRANSITIONS_MAX: usize = 8;

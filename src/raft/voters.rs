@@ -74,8 +74,77 @@ impl VoterHistory {
         VoterHistory { configured, changes: Vec::new() }
     }
 
+    /// A control record at `offset` names a new set. (Kafka: in force as soon as it is appended, committed or not.)
+    pub fn append(&mut self, offset: Offset, voters: VoterSet) {
+        assert!(
+            self.changes.last().is_none_or(|(last, _)| *last < offset),
+            "voter records come in the order of the log"
+        );
+        self.changes.push((offset, voters));
+    }
+
+    /// The log was cut to end at `end`: sets named by records at or above it are forgotten.
+    pub fn truncate(&mut self, end: Offset) {
+        self.changes.retain(|(offset, _)| *offset < end);
+    }
+
     /// The set in force at the end of the log.
     pub fn last(&self) -> &VoterSet {
         self.changes.last().map_or(&self.configured, |(_, voters)| voters)
+    }
+}
+
+/// The largest offset that a majority of `voters` holds, given the durable log ends that are known; `None` while fewer
+/// than a majority are. Ends of replicas that are not voters do not count. (Kafka: `LeaderState.maybeUpdateHighWatermark`;
+/// the paper calls this the commit index.)
+pub fn high_watermark(voters: &VoterSet, ends: &[(ReplicaKey, Offset)]) -> Option<Offset> {
+    let is_counted = |key: &ReplicaKey| voters.contains(*key);
+    let holders = |offset: Offset| ends.iter().filter(|(key, end)| *end >= offset && is_counted(key)).count();
+    let candidates = ends.iter().filter(|(key, _)| is_counted(key)).map(|&(_, end)| end);
+    candidates.filter(|&end| holders(end) >= voters.majority()).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prng::Prng;
+
+    /// Kafka's own words: sort the voters by end, unknown last, and take the element in the middle.
+    fn naive(voters: &VoterSet, ends: &[(ReplicaKey, Offset)]) -> Option<Offset> {
+        let end_of = |voter: &Voter| ends.iter().find(|(key, _)| voter.key.admits(*key)).map(|&(_, end)| end);
+        let mut sorted: Vec<Option<Offset>> = voters.iter().map(end_of).collect();
+        sorted.sort_by(|left, right| right.cmp(left));
+        sorted.get(voters.len() / 2).copied().flatten()
+    }
+
+    fn voter(id: u32) -> Voter {
+        Voter { key: ReplicaKey::of(ReplicaId(id)), endpoints: Vec::new() }
+    }
+
+    #[test]
+    fn high_watermark_agrees_with_its_naive_twin() {
+        let mut prng = Prng::new(20, 0);
+        for _ in 0..5_000 {
+            let voters = VoterSet::new((1..=prng.range(1..8) as u32).map(voter).collect());
+            let mut ends = Vec::new();
+            for id in 1..10 {
+                if prng.chance(3, 4) {
+                    ends.push((ReplicaKey::of(ReplicaId(id)), Offset(prng.below(6))));
+                }
+            }
+            prng.shuffle(&mut ends);
+            assert_eq!(high_watermark(&voters, &ends), naive(&voters, &ends), "{voters:?} {ends:?}");
+        }
+    }
+
+    #[test]
+    fn truncation_brings_back_the_earlier_voters() {
+        let mut history = VoterHistory::new(VoterSet::new(vec![voter(1)]));
+        history.append(Offset(4), VoterSet::new(vec![voter(1), voter(2)]));
+        history.append(Offset(9), VoterSet::new(vec![voter(2)]));
+        history.truncate(Offset(9));
+        assert_eq!(history.last().len(), 2);
+        history.truncate(Offset(4));
+        assert_eq!(history.last().len(), 1);
     }
 }

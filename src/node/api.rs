@@ -1,0 +1,252 @@
+//! The Kafka API of a node: what a request asks, and what is answered.
+//!
+//! A request is either answered from what is known ([`Served::Reply`]) or becomes one question to the replica
+//! ([`Served::Wait`]), whose answer is written into the [`Question`] that was kept. Nothing here changes state; leader,
+//! epoch and high watermark come from [`Replica::published`] alone, because only that is durable.
+
+use bytes::Bytes;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsResponse, ProduceResponse,
+    ProducerId,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::ids::{Endpoint, ReplicaId};
+use crate::node::translate::{LeaderAt, Names, Refused};
+use crate::node::{Config, describe, errors, records, translate};
+use crate::prng::Prng;
+use crate::protocol::connection::Slot;
+use crate::protocol::versions::OFFERS;
+use crate::protocol::{Api, ConnectionId, Frame, codec, schema};
+use crate::raft::{Answer, Input, LinkId, Published, Replica, Response, Ticket};
+use crate::record::DecodeError;
+use crate::time::Now;
+
+/// Where a request came from and how its answer is addressed.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// Its place in the order of answers there.
+    pub slot: Slot,
+    /// The listener it came in on, by index.
+    pub listener: usize,
+    /// Which API.
+    pub api: Api,
+    /// Which version; it is served.
+    pub version: i16,
+    /// The number its answer must carry.
+    pub correlation: i32,
+}
+
+/// All that a request is answered from.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The time.
+    pub now: Now,
+    /// Limits and listeners.
+    pub config: &'a Config,
+    /// The texts of this node.
+    pub names: &'a Names,
+    /// The replica.
+    pub replica: &'a Replica,
+    /// Who asked.
+    pub caller: Caller,
+}
+
+/// What the replica's answer will be written into.
+#[derive(Debug)]
+pub enum Question {
+    /// A peer's RPC.
+    Raft,
+    /// The response so far, and the place of our partition in it; `is_silent` for `acks=0`.
+    Produce { response: ProduceResponse, place: (usize, usize), is_silent: bool },
+    /// The same for a consumer's Fetch.
+    Fetch { response: FetchResponse, place: (usize, usize) },
+    /// The same for ListOffsets.
+    ListOffsets { response: ListOffsetsResponse, place: (usize, usize) },
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Reply {
+    /// This answer.
+    Frame(Frame),
+    /// None, and none is expected.
+    Silent,
+    /// None is possible (`acks=0`) though something is wrong: the connection is closed, so that the client looks anew
+    /// for the leader. (Kafka: `KafkaApis.sendResponse` with `CloseConnectionResponse`.)
+    Close,
+}
+
+/// How far a request got.
+#[derive(Debug)]
+pub enum Served {
+    /// Answered.
+    Reply(Reply),
+    /// The replica decides.
+    Wait(Question, Input),
+}
+
+impl Served {
+    /// Answered with this frame.
+    pub fn frame(frame: Frame) -> Served {
+        Served::Reply(Reply::Frame(frame))
+    }
+}
+
+impl Context<'_> {
+    /// Where that replica listens for whoever asked: on the listener of the same name if it has one.
+    pub fn endpoint_of(&self, published: &Published<'_>, id: ReplicaId) -> Option<Endpoint> {
+        let listener = self.config.advertised.get(self.caller.listener);
+        if id == self.config.raft.id {
+            return listener.map(|listener| listener.endpoint.clone());
+        }
+        let voter = published.voters.find(id);
+        let same =
+            voter.and_then(|voter| voter.endpoints.iter().find(|at| listener.is_some_and(|l| l.name == at.name)));
+        let any = voter.and_then(|voter| voter.endpoints.first());
+        let known = same.or(any).map(|at| &at.endpoint);
+        known.or_else(|| published.leader_endpoint.filter(|_| published.leader == Some(id))).cloned()
+    }
+
+    /// The leader as of the last durable point, with its endpoint, if both are known.
+    pub fn leader_at(&self, published: &Published<'_>) -> Option<LeaderAt> {
+        let id = published.leader?;
+        self.endpoint_of(published, id).map(|endpoint| LeaderAt { id, endpoint })
+    }
+
+    /// Encodes a response to the caller.
+    pub fn respond<T: kafka_protocol::protocol::Encodable>(&self, body: &T) -> Frame {
+        codec::encode_response(self.caller.api, self.caller.version, self.caller.correlation, body)
+    }
+
+    fn decode<T: kafka_protocol::protocol::Decodable>(
+        &self,
+        shape: &schema::Shape,
+        frame: &Bytes,
+    ) -> Result<T, DecodeError> {
+        codec::decode_request(self.caller.api, shape, self.caller.version, frame)
+    }
+}
+
+/// Serves one request whose version is offered. An error means that the frame is not what it claims to be.
+pub fn serve(cx: &Context<'_>, ticket: Ticket, frame: &Bytes, prng: &mut Prng) -> Result<Served, DecodeError> {
+    match cx.caller.api {
+        Api::Produce => Ok(records::produce(cx, ticket, cx.decode(&schema::PRODUCE_REQUEST, frame)?, frame.len())),
+        Api::Fetch => {
+            let asked: FetchRequest = cx.decode(&schema::FETCH_REQUEST, frame)?;
+            match translate::fetcher(&asked, cx.caller.version).0 {
+                0.. => Ok(raft(cx, ticket, translate::fetch(&asked, cx.caller.version, cx.names))),
+                _ => Ok(records::fetch(cx, ticket, &asked)),
+            }
+        }
+        Api::ListOffsets => Ok(records::list_offsets(cx, ticket, &cx.decode(&schema::LIST_OFFSETS_REQUEST, frame)?)),
+        Api::Metadata => Ok(describe::metadata(cx, &cx.decode(&schema::METADATA_REQUEST, frame)?)),
+        Api::FindCoordinator => Ok(find_coordinator(cx, &cx.decode(&schema::FIND_COORDINATOR_REQUEST, frame)?)),
+        Api::ApiVersions => {
+            let _: ApiVersionsRequest = cx.decode(&schema::API_VERSIONS_REQUEST, frame)?;
+            Ok(Served::frame(cx.respond(&offered())))
+        }
+        Api::InitProducerId => Ok(init_producer_id(cx, &cx.decode(&schema::INIT_PRODUCER_ID_REQUEST, frame)?, prng)),
+        Api::Vote | Api::BeginQuorumEpoch | Api::EndQuorumEpoch => {
+            let asked = translate::request(cx.caller.api, cx.caller.version, frame, cx.names)?;
+            Ok(raft(cx, ticket, asked))
+        }
+        Api::DescribeQuorum => Ok(describe::quorum(cx, &cx.decode(&schema::DESCRIBE_QUORUM_REQUEST, frame)?)),
+        Api::DescribeCluster => Ok(describe::cluster(cx, &cx.decode(&schema::DESCRIBE_CLUSTER_REQUEST, frame)?)),
+    }
+}
+
+/// Writes the replica's answer into what was kept.
+pub fn answer(cx: &Context<'_>, question: Question, answer: Answer) -> Reply {
+    match question {
+        Question::Raft => match answer {
+            Answer::Response(response) => Reply::Frame(raft_frame(cx, &response)),
+            other => unreachable!("a peer's request is answered with {other:?}"),
+        },
+        Question::Produce { is_silent: true, .. } => records::produced_silently(&answer),
+        Question::Produce { response, place, .. } => records::produced(cx, response, place, answer),
+        Question::Fetch { response, place } => records::fetched(cx, response, place, answer),
+        Question::ListOffsets { response, place } => records::listed_offsets(cx, response, place, answer),
+    }
+}
+
+/// The answer to an ApiVersions request of a version that we do not know: version 0, error 35, and the range to try
+/// instead (kraft-protocol 2.11).
+pub fn unknown_api_versions(correlation: i32) -> Frame {
+    let offer = Api::ApiVersions.offer();
+    let range = ApiVersion::default().with_api_key(offer.api.key());
+    let range = range.with_min_version(offer.min).with_max_version(offer.max);
+    let body = ApiVersionsResponse::default().with_error_code(errors::UNSUPPORTED_VERSION);
+    codec::encode_response(Api::ApiVersions, 0, correlation, &body.with_api_keys(vec![range]))
+}
+
+fn offered() -> ApiVersionsResponse {
+    let ranges = OFFERS.iter().map(|offer| {
+        let range = ApiVersion::default().with_api_key(offer.api.key());
+        range.with_min_version(offer.min).with_max_version(offer.max)
+    });
+    ApiVersionsResponse::default().with_api_keys(ranges.collect())
+}
+
+fn raft(cx: &Context<'_>, ticket: Ticket, asked: Result<crate::raft::Request, Refused>) -> Served {
+    let Caller { api, version, correlation, .. } = cx.caller;
+    match asked {
+        Ok(body) => Served::Wait(Question::Raft, Input::Request { ticket, link: LinkId(cx.caller.connection.0), body }),
+        Err(Refused::Message(error)) => Served::frame(translate::refuse(api, version, correlation, error)),
+        Err(Refused::Partition(error)) => {
+            let published = cx.replica.published();
+            let body = translate::empty_body(api, published.log_start, published.high_watermark);
+            let (epoch, leader) = (published.epoch, published.leader);
+            Served::frame(raft_frame(cx, &Response { error, epoch, leader, endpoint: None, body }))
+        }
+    }
+}
+
+fn raft_frame(cx: &Context<'_>, response: &Response) -> Frame {
+    let published = cx.replica.published();
+    let leader = response.leader.and_then(|id| {
+        let endpoint = cx.endpoint_of(&published, id).or_else(|| response.endpoint.clone());
+        endpoint.map(|endpoint| LeaderAt { id, endpoint })
+    });
+    let Caller { api, version, correlation, .. } = cx.caller;
+    translate::answer(api, version, correlation, response, leader.as_ref(), cx.names)
+}
+
+/// A number for an idempotent producer: 63 random bits, so any node may answer and none needs to remember.
+fn init_producer_id(cx: &Context<'_>, asked: &InitProducerIdRequest, prng: &mut Prng) -> Served {
+    let body = InitProducerIdResponse::default();
+    let body = match asked.transactional_id {
+        // There are no transactions; clients give up at this code instead of asking again.
+        Some(_) => {
+            body.with_error_code(errors::INVALID_REQUEST).with_producer_id(ProducerId(-1)).with_producer_epoch(-1)
+        }
+        None => body.with_producer_id(ProducerId((prng.word() >> 1) as i64)).with_producer_epoch(0),
+    };
+    Served::frame(cx.respond(&body))
+}
+
+/// There are no groups and no transactions, so there is nobody to coordinate them.
+fn find_coordinator(cx: &Context<'_>, asked: &FindCoordinatorRequest) -> Served {
+    let message = Some(StrBytes::from_static_str("kraftbed has neither groups nor transactions: use assign()"));
+    let nobody = (-1).into();
+    let body = match cx.caller.version {
+        0 => FindCoordinatorResponse::default().with_error_code(errors::COORDINATOR_NOT_AVAILABLE),
+        1..=3 => FindCoordinatorResponse::default()
+            .with_error_code(errors::COORDINATOR_NOT_AVAILABLE)
+            .with_error_message(message),
+        _ => {
+            let coordinators = asked.coordinator_keys.iter().map(|key| {
+                let refused = Coordinator::default().with_key(key.clone()).with_node_id(nobody).with_port(-1);
+                refused.with_error_code(errors::COORDINATOR_NOT_AVAILABLE).with_error_message(message.clone())
+            });
+            let body = FindCoordinatorResponse::default().with_coordinators(coordinators.collect());
+            return Served::frame(cx.respond(&body));
+        }
+    };
+    Served::frame(cx.respond(&body.with_node_id(nobody).with_port(-1)))
+}

@@ -1,0 +1,90 @@
+//! Linearizable reads: am I still the leader? (R10; the paper calls this a read index.)
+//!
+//! A confirm that arrives at moment *m* is answered when a majority has fetched *after* an answer that left after *m*, on
+//! the same link as that answer. The link matters:
+//!
+//! 1. A follower sends a fetch; the network holds it.
+//! 2. The follower votes for another leader, who commits a record.
+//! 3. A client asks this leader for the end of the log. The old fetch arrives. It says nothing about now.
+//!
+//! A replica sends one request at a time on a link, so a fetch that comes behind an answer was sent after it. The script
+//! `a_fetch_sent_before_the_read_confirms_nothing` replays this. Confirms share rounds: one answered fetch serves all
+//! that arrived before the answer.
+
+use crate::ids::ReplicaKey;
+use crate::raft::context::Context;
+use crate::raft::role::leader::Leader;
+use crate::raft::{Answer, Refusal, Ticket};
+use crate::time::Instant;
+
+/// A confirm that waits for a majority, or for the first commit of this epoch.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::raft) struct Confirm {
+    /// When it arrived, in the leader's own count.
+    arrived: u64,
+}
+
+impl Leader {
+    /// A client wants to know the high watermark as of now, or later.
+    pub fn on_confirm(&mut self, ctx: &mut Context, ticket: Ticket, deadline: Instant) {
+        if deadline <= ctx.instant() {
+            return ctx.refuse(ticket, Refusal::TimedOut);
+        }
+        if self.confirms.len() >= ctx.config.parked_max {
+            return ctx.refuse(ticket, Refusal::Busy);
+        }
+        self.moment += 1;
+        self.confirms.park(ticket, deadline, Confirm { arrived: self.moment });
+        self.release_fetches_for_confirms(ctx);
+        self.release_confirms(ctx);
+    }
+
+    /// Answers every confirm that a majority has confirmed, once this epoch has committed something of its own.
+    pub(super) fn release_confirms(&mut self, ctx: &mut Context) {
+        let Some(high_watermark) = ctx.high_watermark.filter(|high_watermark| *high_watermark > self.epoch_start)
+        else {
+            return;
+        };
+        if self.confirms.is_empty() {
+            return;
+        }
+        let confirmed_up_to = self.confirmed_up_to(ctx);
+        while let Some(parked) = self.confirms.take_first(|parked| parked.what.arrived < confirmed_up_to) {
+            ctx.answer(parked.ticket, Answer::Confirmed(high_watermark));
+        }
+    }
+
+    /// Whether an answer to this replica would help a confirm along.
+    pub(super) fn is_awaited_by_a_confirm(&self, key: ReplicaKey) -> bool {
+        if self.confirms.is_empty() {
+            return false;
+        }
+        let asker = self.replicas.iter().find(|replica| replica.is_voter && replica.key.admits(key));
+        let newest = self.confirms.iter().map(|parked| parked.what.arrived).max();
+        asker.is_some_and(|replica| newest.is_some_and(|newest| replica.confirmed <= newest))
+    }
+
+    pub(super) fn expire_confirms(&mut self, ctx: &mut Context) {
+        while let Some(parked) = self.confirms.take_due(ctx.instant()) {
+            ctx.refuse(parked.ticket, Refusal::TimedOut);
+        }
+    }
+
+    pub(super) fn end_confirms(&mut self, ctx: &mut Context) {
+        while let Some(parked) = self.confirms.take_first(|_| true) {
+            ctx.refuse_not_leader(parked.ticket);
+        }
+    }
+
+    /// The moment that a majority has recognised this leader after. The leader itself always does.
+    fn confirmed_up_to(&self, ctx: &Context) -> u64 {
+        let needed = ctx.voters().majority() - usize::from(ctx.is_voter());
+        if needed == 0 {
+            return u64::MAX;
+        }
+        let mut moments: Vec<u64> =
+            self.replicas.iter().filter(|replica| replica.is_voter).map(|replica| replica.confirmed).collect();
+        moments.sort();
+        moments.len().checked_sub(needed).map_or(0, |index| moments[index])
+    }
+}

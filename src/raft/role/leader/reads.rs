@@ -1,0 +1,101 @@
+//! Reads of consumers: committed records only. A read at or above the high watermark, or while that is unknown, waits;
+//! it is out of range only outside start..end, which is what a client takes for "my offset was never written".
+
+use bytes::Bytes;
+
+use crate::ids::Offset;
+use crate::log::Gone;
+use crate::log::log::Slice;
+use crate::raft::context::{Context, batches_from};
+use crate::raft::role::leader::{Leader, Loading};
+use crate::raft::{Answer, ReadLimits, Refusal, Ticket};
+use crate::record::RecordBatch;
+
+/// A read that waits for a commit, or for the disk.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::raft) struct ParkedRead {
+    ticket: Ticket,
+    from: Offset,
+    limits: ReadLimits,
+}
+
+/// Whether a read may be parked (again).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    MayWait,
+    AnswerNow,
+}
+
+impl Leader {
+    pub fn on_read(&mut self, ctx: &mut Context, ticket: Ticket, from: Offset, limits: ReadLimits) {
+        if from < ctx.log.start() || from > ctx.log.end() {
+            return ctx.refuse(ticket, Refusal::OutOfRange);
+        }
+        let read = ParkedRead { ticket, from, limits };
+        let is_patient = limits.deadline > ctx.instant() && self.reads.len() < ctx.config.parked_max;
+        self.serve_read(ctx, read, if is_patient { Patience::MayWait } else { Patience::AnswerNow });
+    }
+
+    /// The high watermark has risen: some reads have enough.
+    pub(super) fn release_reads(&mut self, ctx: &mut Context) {
+        let Some(high_watermark) = ctx.high_watermark else { return };
+        let mut still_waiting = Vec::new();
+        while let Some(parked) = self.reads.take_first(|parked| parked.what.from < high_watermark) {
+            still_waiting.push(parked.what);
+        }
+        for read in still_waiting {
+            self.serve_read(ctx, read, Patience::MayWait);
+        }
+    }
+
+    pub(super) fn expire_reads(&mut self, ctx: &mut Context) {
+        while let Some(parked) = self.reads.take_due(ctx.instant()) {
+            self.serve_read(ctx, parked.what, Patience::AnswerNow);
+        }
+    }
+
+    /// The disk has brought what a read asked for. What is committed never changes, so it still holds.
+    pub(super) fn on_read_loaded(&mut self, ctx: &mut Context, read: ParkedRead, bytes: Result<Bytes, Gone>) {
+        let below = ctx.high_watermark.unwrap_or(ctx.log.start());
+        let batches = bytes.map(|bytes| batches_from(&bytes, read.from, below, read.limits.bytes_max));
+        match batches {
+            Ok(batches) if !batches.is_empty() => answer(ctx, read.ticket, batches),
+            _ => ctx.refuse(read.ticket, Refusal::Busy),
+        }
+    }
+
+    pub(super) fn end_reads(&mut self, ctx: &mut Context) {
+        while let Some(parked) = self.reads.take_first(|_| true) {
+            ctx.refuse_not_leader(parked.ticket);
+        }
+        for (_, loading) in &self.loads {
+            if let Loading::Read(read) = loading {
+                ctx.refuse_not_leader(read.ticket);
+            }
+        }
+    }
+
+    /// Answers a read, or parks it while it has too little and may wait.
+    fn serve_read(&mut self, ctx: &mut Context, read: ParkedRead, patience: Patience) {
+        let below = ctx.high_watermark.unwrap_or(ctx.log.start());
+        match ctx.log.read(read.from, below, read.limits.bytes_max) {
+            Slice::Cold => {
+                let load = ctx.load(read.from, read.limits.bytes_max);
+                self.loads.push((load, Loading::Read(read)));
+            }
+            Slice::Batches(batches) => {
+                let bytes: usize = batches.iter().map(RecordBatch::size_bytes).sum();
+                let is_enough = bytes >= read.limits.bytes_min.min(read.limits.bytes_max).max(1);
+                if is_enough || patience == Patience::AnswerNow {
+                    return answer(ctx, read.ticket, batches);
+                }
+                self.reads.park(read.ticket, read.limits.deadline, read);
+            }
+        }
+    }
+}
+
+fn answer(ctx: &mut Context, ticket: Ticket, batches: Vec<RecordBatch>) {
+    let (start, high_watermark) = (ctx.log.start(), ctx.high_watermark);
+    ctx.answer(ticket, Answer::Records { batches, start, high_watermark });
+}
