@@ -38,6 +38,6 @@ fn try_read(from: Offset, records: &Bytes, high_watermark: i64) -> Result<Told, 
             Err(format!("records up to {next}, above the high watermark {committed}"))
         }
         None if !batches.is_empty() => Err(format!("records up to {next}, and no high watermark")),
-        _ => Ok(Told::Fetched { batches, high_watermark }),
+        _ => Ok(Told::Fetched { from, batches, high_watermark }),
     }
 }

@@ -22,6 +22,7 @@
 //! [`workload`] decides what to ask and when, and reports every invoke and return for the history. Both worlds use it:
 //! the simulator and the real sockets drive the same bytes through the same code.
 
+pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod consume;
@@ -29,11 +30,14 @@ pub mod link;
 pub mod operation;
 pub mod outcome;
 pub mod session;
+pub mod values;
 pub mod wire;
 pub mod workload;
 
+pub use client::{Client, Event};
 pub use config::{Config, Delivery};
 pub use session::Session;
+pub use workload::{Audit, Brief, Kind, Reads, Workload};
 
 use bytes::Bytes;
 
@@ -89,9 +93,9 @@ pub enum Output {
 pub enum Told {
     /// Appended at this base offset.
     Produced { base: Offset },
-    /// Committed batches, contiguous, the first of which contains the offset asked for; and the high watermark where
-    /// the broker knew it. No batches means that nothing was committed there in time.
-    Fetched { batches: Vec<RecordBatch>, high_watermark: Option<Offset> },
+    /// Committed batches, contiguous, the first of which contains `from`, the offset asked for; and the high watermark
+    /// where the broker knew it. No batches means that nothing was committed there in time.
+    Fetched { from: Offset, batches: Vec<RecordBatch>, high_watermark: Option<Offset> },
     /// The end of the log.
     Tail { end: Offset },
     /// It did not happen and never will. The wire code of the last refusal, or 7 when it was never tried.

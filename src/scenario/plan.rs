@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::client::workload::Kind;
+pub use crate::client::workload::Reads;
 use crate::quirk::Quirks;
 use crate::scenario::FaultKind;
 
@@ -112,19 +113,6 @@ pub struct Work {
     pub value_bytes: usize,
     /// What is read between the writes.
     pub reads: Reads,
-}
-
-/// What clients read between their writes. With [`Reads::None`] every operation is a write, so that a pace is a pace of
-/// writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reads {
-    /// Nothing.
-    None,
-    /// Committed records, as a consumer. All that datagram transport permits.
-    Committed,
-    /// Committed records, and the linearizable tail of the log.
-    #[default]
-    Tail,
 }
 
 /// One step: wait for the trigger, then do.

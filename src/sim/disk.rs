@@ -146,6 +146,11 @@ impl Disk {
         self.names.iter().map(|(&name, &number)| (name, self.files[number].cache.len() as u64)).collect()
     }
 
+    /// Every file as a process would find it: its path and its bytes.
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        self.names.iter().map(|(name, &number)| (name.to_string(), self.files[number].cache.clone())).collect()
+    }
+
     /// Reads a range as a process would; fewer bytes come back at the end of the file, none for a missing file.
     pub fn read(&self, range: FileRange) -> Bytes {
         self.load(range).unwrap_or_default()

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::check::Effort;
 use crate::ids::{DirectoryId, Endpoint, Listener, ReplicaId, ReplicaKey};
 use crate::log::recovery::RecoveryOptions;
 use crate::log::{FileName, FileOp, Layout, MetaProperties, Recovery};
@@ -43,8 +44,8 @@ pub struct Host {
     pub stream: Stream,
     /// How often the disk was replaced.
     pub wipes: u64,
-    /// Steps of the node, for the check against busy loops.
-    pub steps: u64,
+    /// How much the node works, for the check against busy loops.
+    pub effort: Toil,
     /// After so many repairs of the running boot the process dies.
     pub dies_in_boot_after: Option<u64>,
     /// Work that arrived while the process stood still.
@@ -85,6 +86,43 @@ pub enum Waiting {
     Load(u32),
 }
 
+/// Counts a node's work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Toil {
+    second: u64,
+    steps: u64,
+    last_tick: Option<Instant>,
+    was_idle: bool,
+    effort: Effort,
+}
+
+impl Toil {
+    /// A tick is about to be handled.
+    pub fn ticks(&mut self, at: Instant) {
+        let is_repeated = self.last_tick.replace(at) == Some(at);
+        if is_repeated && self.was_idle {
+            self.effort.idle_ticks += 1;
+        }
+    }
+
+    /// An input was handled and had so many outputs.
+    pub fn stepped(&mut self, at: Instant, outputs: usize) {
+        let second = at.0 / 1_000_000_000;
+        if self.second != second {
+            self.second = second;
+            self.steps = 0;
+        }
+        self.steps += 1;
+        self.was_idle = outputs == 0;
+        self.effort.steps_in_busiest_second = self.effort.steps_in_busiest_second.max(self.steps);
+    }
+
+    /// The result.
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+}
+
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -111,7 +149,7 @@ impl Host {
             timer: None,
             stream: Stream::new(plan, &format!("disk {}", id.0)),
             wipes: 0,
-            steps: 0,
+            effort: Toil::default(),
             dies_in_boot_after: None,
             waiting: VecDeque::new(),
         }

@@ -17,11 +17,14 @@
 //! Everything random is drawn through [`decide`]: one stream per subject, every draw numbered, every draw
 //! replaceable by a scenario. A run's digest folds in every event, so equal digests mean equal runs.
 
+pub mod boot;
 pub mod clock;
 pub mod clients;
+pub mod court;
 pub mod decide;
 pub mod disk;
 pub mod doses;
+pub mod falls;
 pub mod host;
 pub mod image;
 pub mod marks;
@@ -31,6 +34,7 @@ pub mod queue;
 pub mod recorder;
 pub mod script;
 pub mod settle;
+pub mod storage;
 pub mod wiretap;
 pub mod world;
 

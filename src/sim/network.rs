@@ -7,10 +7,12 @@
 //! *Datagram mode* (replica links only): every frame is lost, duplicated or overtaken by itself.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::node::overhear::Overheard;
 use crate::protocol::ConnectionId;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
@@ -29,8 +31,8 @@ pub enum Parcel {
     Syn,
     /// The other side has accepted.
     Accepted,
-    /// A frame, without its length field, and the event that sent it.
-    Frame { bytes: Bytes, sent: Option<EventId> },
+    /// A frame, without its length field; the event that sent it; and what it asks, between replicas.
+    Frame { bytes: Bytes, sent: Option<EventId>, asks: Option<Rc<Overheard>> },
     /// The other side is gone.
     Closed,
 }
@@ -192,6 +194,12 @@ impl Network {
         let Some((number, side)) = self.tables[from.index()].remove(&id) else { return };
         self.connections[number as usize].ends[side].is_open = false;
         self.put(world, number, side, Parcel::Closed);
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self, host: HostId, id: ConnectionId) -> Option<HostId> {
+        let &(number, side) = self.tables[host.index()].get(&id)?;
+        Some(self.connections[number as usize].ends[1 - side].host)
     }
 
     /// The reader on this side wants nothing more for now, or goes on.
@@ -369,7 +377,8 @@ impl Network {
     fn put(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, parcel: Parcel) {
         let (from, to) = self.hosts_of(number, lane);
         let delay = self.delay(world, from, to);
-        if self.faults.reset > 0 && self.stream(world, from, to).chance(self.faults.reset, 4_000) {
+        let faults = self.faults;
+        if faults.reset > 0 && self.stream(world, from, to).chance(faults.reset, 4_000) {
             world.doses.give(FaultKind::Reset);
             return self.reset(world, number);
         }
@@ -389,18 +398,19 @@ impl Network {
 
     fn send_datagram(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, parcel: Parcel) {
         let (from, to) = self.hosts_of(number, lane);
-        if self.faults.drop > 0 && self.stream(world, from, to).chance(self.faults.drop * 3, 100) {
+        let faults = self.faults;
+        if faults.drop > 0 && self.stream(world, from, to).chance(faults.drop * 3, 100) {
             world.doses.give(FaultKind::Drop);
             return;
         }
         let mut copies = 1;
-        if self.faults.duplicate > 0 && self.stream(world, from, to).chance(self.faults.duplicate * 3, 100) {
+        if faults.duplicate > 0 && self.stream(world, from, to).chance(faults.duplicate * 3, 100) {
             world.doses.give(FaultKind::Duplicate);
             copies = 2;
         }
         for _ in 0..copies {
             let mut delay = self.delay(world, from, to);
-            if self.faults.reorder > 0 && self.stream(world, from, to).chance(self.faults.reorder * 5, 100) {
+            if faults.reorder > 0 && self.stream(world, from, to).chance(faults.reorder * 5, 100) {
                 world.doses.give(FaultKind::Reorder);
                 delay += delay * 20;
             }
