@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::log::{DiskSeq, FileRange, Gone, LoadId};
+use crate::node::properties::ServerConfig;
 use crate::node::{Config, Input, Node, Output};
 use crate::server::clock::Clock;
-use crate::server::console::{Console, Level};
+use crate::server::console::{Console, Level, log};
 use crate::server::disk::Disk;
 use crate::server::files::{DataDirectory, FileError};
 use crate::server::network::{BindError, Event, Limits, Network};
@@ -50,6 +51,8 @@ enum Life {
 /// Why a server ended other than by being asked to.
 #[derive(Debug)]
 pub enum ServeError {
+    /// The properties file cannot be read or understood.
+    Configuration(String),
     /// The node could not start.
     Start(StartError),
     /// A listener could not be bound.
@@ -58,6 +61,30 @@ pub enum ServeError {
     File(FileError),
     /// Polling failed, or a thread or a pipe could not be made.
     System(io::Error),
+}
+
+/// Runs the node that a properties file describes until it is asked to stop. Whatever ends it otherwise is also the last
+/// line of its log.
+pub fn serve(file: &Path, overrides: &[(String, String)]) -> Result<(), ServeError> {
+    let outcome = read_properties(file, overrides).and_then(|config| {
+        for warning in &config.warnings {
+            log(Level::Warn, "KafkaConfig", format_args!("{}: {warning}", file.display()));
+        }
+        Server::start(config.node, &config.log_directory)?.run()
+    });
+    if let Err(error) = &outcome {
+        log(Level::Error, "KafkaRaftServer", format_args!("Exiting: {error}"));
+    }
+    outcome
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one file that is read before there is a data directory")]
+fn read_properties(file: &Path, overrides: &[(String, String)]) -> Result<ServerConfig, ServeError> {
+    let configuration = |reason: String| ServeError::Configuration(format!("{}: {reason}", file.display()));
+    let bytes = std::fs::read(file).map_err(|error| configuration(error.to_string()))?;
+    // Kafka reads these files as ISO-8859-1, where every byte is the character of its number.
+    let text: String = bytes.into_iter().map(char::from).collect();
+    ServerConfig::parse(&text, overrides).map_err(|error| configuration(error.to_string()))
 }
 
 impl Server {
@@ -230,6 +257,7 @@ impl Server {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ServeError::Configuration(reason) => f.write_str(reason),
             ServeError::Start(error) => error.fmt(f),
             ServeError::Bind(error) => error.fmt(f),
             ServeError::File(error) => write!(f, "{error}; the node stops, because nothing it could say would be sure"),
