@@ -28,7 +28,7 @@ use crate::check::{End, Interests, Ledger, Observation, Property, Seen, Violatio
 
 /// What a judge is to judge.
 #[derive(Clone, Debug, Default)]
-pub struct JudgeOptions {
+pub struct Options {
     /// Names of properties that are not judged. Names that nobody has are the business of whoever validates scenarios.
     pub waive: Vec<String>,
     /// Whether the canary sings.
@@ -44,7 +44,7 @@ pub struct Judge {
 
 impl Judge {
     /// A judge of every property that is not waived.
-    pub fn new(options: &JudgeOptions) -> Judge {
+    pub fn new(options: &Options) -> Judge {
         let is_waived = |property: &dyn Property| options.waive.iter().any(|name| name == property.name());
         Judge::of(every(options.canary).into_iter().filter(|property| !is_waived(property.as_ref())).collect())
     }
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn waived_properties_are_not_judged() {
-        let judge = Judge::new(&JudgeOptions { waive: vec!["committed_stays".into()], ..JudgeOptions::default() });
+        let judge = Judge::new(&Options { waive: vec!["committed_stays".into()], ..Options::default() });
         assert!(!judge.exercised().contains_key("committed_stays"));
         assert!(judge.exercised().contains_key("one_leader_per_epoch"));
     }

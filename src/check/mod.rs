@@ -51,7 +51,7 @@ mod vote_uniqueness;
 
 pub use canary::Canary;
 pub use interests::Interests;
-pub use judge::{Judge, JudgeOptions, all, is_liveness};
+pub use judge::{Judge, Options, all, is_liveness};
 pub use ledger::{Ledger, Mirror, State};
 
 use std::fmt;

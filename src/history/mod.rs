@@ -11,6 +11,7 @@
 
 pub mod engine;
 pub mod recorder;
+pub mod value;
 
 pub use recorder::Recorder;
 

@@ -180,6 +180,7 @@ impl Recovery {
     pub fn demand(&mut self) -> Result<Demand, RecoveryError> {
         let unanswered = self.demanded.is_some() && self.supplied.is_none();
         assert!(!unanswered, "a range that was demanded is supplied before the next demand");
+        self.demanded = None;
         loop {
             let range = match &mut self.phase {
                 Phase::Texts(index) => {
@@ -220,14 +221,8 @@ impl Recovery {
         let recovery_point = self.texts.recovery_point.unwrap_or(Offset::ZERO);
         let settings =
             Settings { segment_bytes: self.options.segment_bytes, preallocate_bytes: self.options.preallocate_bytes };
-        let found = Found {
-            start,
-            segments: self.scan.segments,
-            epochs: self.scan.epochs.clone(),
-            recovery_point,
-            is_recovering: self.recovering.is_some(),
-            kept,
-        };
+        let found =
+            Found { start, segments: self.scan.segments, epochs: self.scan.epochs.clone(), recovery_point, kept };
         let recovered = Recovered {
             meta: self.texts.meta.expect("invariant: no recovery finishes without meta.properties"),
             quorum: self.texts.quorum,

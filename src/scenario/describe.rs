@@ -82,7 +82,7 @@ impl Plan {
 }
 
 fn work_words(work: &Work) -> String {
-    let kind = keys::word_for(keys::WORK_KINDS, &work.kind);
+    let kind = work.kind.name();
     let mut words = format!("{} clients {kind}", work.clients);
     words += &work.operations.map_or(String::new(), |operations| format!(", {operations} operations"));
     words += &work.rate.map_or(String::new(), |rate| format!(", {}", show_rate(rate)));

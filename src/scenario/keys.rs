@@ -3,9 +3,8 @@
 //! This is the one place where keys are listed: the reader refuses all others, and a test compares `scenarios/schema.json`
 //! with it.
 
-use crate::client::workload::Kind;
+use crate::client::workload::{Kind, Reads};
 use crate::scenario::fault::{Family, FaultKind};
-use crate::scenario::plan::Reads;
 use crate::scenario::settings::SETTINGS;
 
 /// The scenario itself. `about` must come first: it is how a reader of the file, and a tool, knows what this is.
@@ -79,9 +78,6 @@ pub const EXPECT: &[&str] = &["leader_changes", "violates", "within_seeds"];
 /// An entry of `decisions`.
 pub const DECISION: &[&str] = &["stream", "n", "is"];
 
-/// What clients do, by the words for it: the only place that knows them.
-pub const WORK_KINDS: &[(&str, Kind)] = &[("append", Kind::Append), ("producer", Kind::Producer)];
-
 /// What clients read between writes, by the words for it.
 pub const READS: &[(&str, Reads)] = &[("none", Reads::None), ("committed", Reads::Committed), ("tail", Reads::Tail)];
 
@@ -98,6 +94,11 @@ pub fn faults() -> Vec<&'static str> {
 /// The words of `swarm`.
 pub fn families() -> Vec<&'static str> {
     Family::ALL.map(Family::name).to_vec()
+}
+
+/// What clients do, by the words for it.
+pub fn work_kinds() -> Vec<(&'static str, Kind)> {
+    Kind::ALL.map(|kind| (kind.name(), kind)).to_vec()
 }
 
 /// The words of a table.

@@ -31,7 +31,7 @@ pub mod swarm;
 pub mod text;
 pub mod write;
 
-pub use error::ScenarioError;
+pub use error::{ScenarioError, nearest};
 pub use fault::{Family, FaultKind};
 pub use plan::Plan;
 pub use scenario::Scenario;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::client::workload::Reads;
 use crate::digest::Digest;
 use crate::quirk::{Quirk, Quirks};
 use crate::scenario::draw::Draws;
 use crate::scenario::error::{ScenarioError, either, nearest};
 use crate::scenario::json::{Shape, Value};
 use crate::scenario::keys;
-use crate::scenario::plan::{Expect, Otherwise, Plan, Reads, Settings, Work};
+use crate::scenario::plan::{Expect, Otherwise, Plan, Settings, Work};
 use crate::scenario::reader::{Node, Object, Reader};
 use crate::scenario::settings::{SETTINGS, Unit};
 use crate::scenario::steps::{DAY, ScriptReader};
@@ -229,7 +230,7 @@ fn read_work(reader: &Reader<'_>, node: &Node<'_>, datagram: bool) -> Result<Wor
     let object = reader.object(node, keys::WORK)?;
     let work = Work {
         clients: reader.number(&reader.require(&object, "clients")?, 1, CLIENTS_MAX)? as u32,
-        kind: reader.word(&reader.require(&object, "kind")?, keys::WORK_KINDS)?,
+        kind: reader.word(&reader.require(&object, "kind")?, &keys::work_kinds())?,
         operations: object.get("operations").map(|node| reader.number(&node, 1, OPERATIONS_MAX)).transpose()?,
         rate: object.get("rate").map(|node| reader.rate(&node)).transpose()?,
         value_bytes: optional(&object, "value_bytes", 64, |node| reader.number(node, 16, VALUE_BYTES_MAX))? as usize,

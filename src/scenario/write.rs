@@ -60,10 +60,7 @@ fn settings(settings: &Settings) -> Value {
 }
 
 fn work(work: &Work) -> Value {
-    let mut members = vec![
-        ("clients", Value::number(work.clients.into())),
-        ("kind", Value::text(keys::word_for(keys::WORK_KINDS, &work.kind))),
-    ];
+    let mut members = vec![("clients", Value::number(work.clients.into())), ("kind", Value::text(work.kind.name()))];
     members.extend(work.operations.map(|operations| ("operations", Value::number(operations))));
     members.extend(work.rate.map(|rate| ("rate", Value::text(show_rate(rate)))));
     members.push(("value_bytes", Value::number(work.value_bytes as u64)));

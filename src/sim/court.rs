@@ -1,6 +1,6 @@
 //! Brings what happens before the judge, with the disks of that moment.
 
-use crate::check::{DiskView, End, Judge, JudgeOptions, Observation, Violation, What};
+use crate::check::{DiskView, End, Judge, Options, Observation, Violation, What};
 use crate::sim::host::Host;
 use crate::sim::{HostId, NODES_MAX};
 use crate::time::Instant;
@@ -14,7 +14,7 @@ pub struct Court {
 
 impl Court {
     /// A court that has seen nothing.
-    pub fn new(options: &JudgeOptions) -> Court {
+    pub fn new(options: &Options) -> Court {
         Court { judge: Judge::new(options), violation: None }
     }
 

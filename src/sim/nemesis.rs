@@ -47,7 +47,8 @@ impl Nemesis {
         let mut stream = Stream::new(plan, "nemesis");
         let dealt = plan.faults.iter().filter(|(kind, _)| is_dealt(**kind));
         let deck: Vec<FaultKind> = dealt.flat_map(|(&kind, &strength)| vec![kind; usize::from(strength)]).collect();
-        let period = Duration::from_nanos(stream.between(100_000_000, 1_500_000_000));
+        let timeout = plan.settings.fetch_timeout.as_nanos() as u64;
+        let period = Duration::from_nanos(stream.between(timeout / 2, timeout * 4));
         Nemesis { stream, deck, period, reliefs: Vec::new(), wiped: None, is_over: false }
     }
 
@@ -356,9 +357,9 @@ impl World<'_> {
         }
     }
 
-    /// Up to so many fetch timeouts.
-    fn a_while(&mut self, fetch_timeouts: u32) -> Duration {
-        let most = self.plan.settings.fetch_timeout * fetch_timeouts;
+    /// Up to so many halves of a fetch timeout.
+    fn a_while(&mut self, halves: u32) -> Duration {
+        let most = self.plan.settings.fetch_timeout * halves / 2;
         Duration::from_nanos(self.nemesis.stream.between(1_000_000, most.as_nanos() as u64))
     }
 

@@ -527,9 +527,9 @@ impl<'p> World<'p> {
     }
 }
 
-fn judge_options(plan: &Plan) -> check::JudgeOptions {
+fn judge_options(plan: &Plan) -> check::Options {
     let sings = plan.quirks.has(Quirk::Canary) && Prng::new(plan.seed, Digest::of(b"canary")).chance(1, 100);
-    check::JudgeOptions { waive: plan.waive.clone(), canary: if sings { Canary::Sings } else { Canary::Silent } }
+    check::Options { waive: plan.waive.clone(), canary: if sings { Canary::Sings } else { Canary::Silent } }
 }
 
 /// What a panic said.

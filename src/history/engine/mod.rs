@@ -3,4 +3,7 @@
 //! A *monitor* decides a special kind of history in near-linear time and names the operations that conflict.
 //! [`log`] is the one for a replicated log whose operations carry offsets.
 
+pub mod gaps;
 pub mod log;
+#[cfg(test)]
+mod twin;
