@@ -9,7 +9,6 @@ pub mod errors;
 pub mod node;
 pub mod overhear;
 pub mod peers;
-pub mod properties;
 pub mod records;
 pub mod translate;
 

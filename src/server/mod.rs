@@ -23,6 +23,7 @@
 
 pub mod addresses;
 pub mod clock;
+pub mod configuration;
 pub mod connection;
 pub mod console;
 pub mod disk;

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::log::{DiskSeq, FileRange, Gone, LoadId};
-use crate::node::properties::ServerConfig;
 use crate::node::{Config, Input, Node, Output};
 use crate::server::clock::Clock;
+use crate::server::configuration::ServerConfig;
 use crate::server::console::{Console, Level, log};
 use crate::server::disk::Disk;
 use crate::server::files::{DataDirectory, FileError};
