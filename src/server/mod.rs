@@ -22,6 +22,7 @@
 //! | [`console`] | what people read |
 
 pub mod addresses;
+pub mod client;
 pub mod clock;
 pub mod configuration;
 pub mod connection;
