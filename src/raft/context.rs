@@ -80,7 +80,7 @@ pub(super) struct Context {
     pub recovery_point: Offset,
     /// Bytes appended since the recovery point was handed to the disk.
     pub bytes_since_recovery_point: usize,
-    /// The last fetch failed or was given up: the next one is a retry.
+    /// The last fetch failed, was given up, or went with its role: the next one is a retry.
     pub fetch_is_retry: bool,
     /// The leader did not answer in time: ask somebody else once.
     pub leader_is_suspect: bool,

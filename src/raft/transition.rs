@@ -17,7 +17,6 @@
 
 use crate::ids::{Endpoint, Epoch, ReplicaId, ReplicaKey};
 use crate::quirk::Quirk;
-use crate::raft::calls::Asked;
 use crate::raft::context::{Context, Election, next_epoch};
 use crate::raft::role::campaign::Tally;
 use crate::raft::role::candidate::Candidate;
@@ -195,7 +194,7 @@ fn forget_calls(ctx: &mut Context) {
     if ctx.quirks().has(Quirk::SupersededAnswerObeyed) {
         ctx.calls.remember_superseded();
     }
-    ctx.fetch_is_retry |= ctx.calls.is_asked(|asked| matches!(asked, Asked::Fetch(_)));
+    ctx.fetch_is_retry = true;
     ctx.leader_is_suspect = false;
     ctx.calls.forget_all();
 }

@@ -5,6 +5,8 @@
 mod cluster;
 #[path = "raft/disk.rs"]
 mod disk;
+#[path = "raft/storm.rs"]
+mod storm;
 #[path = "raft/show.rs"]
 mod show;
 

@@ -7,7 +7,33 @@ use std::path::{Path, PathBuf};
 use kraftbed::scenario::{Plan, Scenario};
 
 /// The properties that shipped scenarios name. That `check` knows them all is tested where both meet.
-const PROPERTIES: &[&str] = &["committed_stays"];
+const PROPERTIES: &[&str] = &[
+    "acked_writes_survive",
+    "canary",
+    "committed_is_durable_on_majority",
+    "committed_stays",
+    "consumers_see_committed",
+    "epochs_and_votes_move_forward",
+    "flushed_is_durable",
+    "high_watermark_moves_forward",
+    "leader_commits_own_epoch",
+    "leader_emerges",
+    "leaders_are_elected",
+    "leadership_announced_once",
+    "log_is_contiguous",
+    "machines_agree",
+    "never_panics",
+    "no_busy_loop",
+    "nodes_catch_up",
+    "offset_and_epoch_identify_content",
+    "one_leader_per_epoch",
+    "operations_finish",
+    "recovery_keeps_durable",
+    "roles_are_valid",
+    "said_only_durable",
+    "tail_reads_linearizable",
+    "vote_uniqueness",
+];
 
 #[test]
 fn every_shipped_scenario_draws_with_every_seed() {

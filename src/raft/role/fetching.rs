@@ -74,8 +74,9 @@ fn send_to_any_bootstrap(ctx: &mut Context, offset: Offset, besides: Option<Peer
 
 fn send(ctx: &mut Context, peer: Peer, to: Destination, offset: Offset) {
     let last_epoch = match offset.0.checked_sub(1) {
-        Some(last) if offset < ctx.log.end() => ctx.log.epochs().epoch_at(Offset(last)).unwrap_or(Epoch::ZERO),
-        _ => ctx.log.last_epoch(),
+        _ if offset == ctx.log.end() => ctx.log.last_epoch(),
+        Some(last) => ctx.log.epochs().epoch_at(Offset(last)).unwrap_or(Epoch::ZERO),
+        None => Epoch::ZERO,
     };
     let request = FetchRequest {
         replica: Some(ctx.key),

@@ -32,8 +32,8 @@ use kraftbed::raft::message::{
     BeginQuorumEpochRequest, EndQuorumEpochRequest, FetchRequest, SaidHighWatermark, VoteRequest,
 };
 use kraftbed::raft::{
-    Acks, Answer, CallId, Config, Effect, Input, LeaderCounts, LinkId, ReadLimits, Replica, Request, Response, Ticket,
-    Voter, VoterSet,
+    Acks, Answer, CallId, Config, Effect, Input, LeaderCounts, LinkId, ReadLimits, Replica, Request, Response,
+    RoleKind, Ticket, Voter, VoterSet,
 };
 use kraftbed::record::{BatchBuilder, ProducerStamp, RecordBatch};
 use kraftbed::time::{Instant, Now, Timestamp};
@@ -55,6 +55,10 @@ pub struct Cluster {
     disks_are_held: bool,
     tail_batches: usize,
     lines: String,
+    /// What was ever applied anywhere, by offset: epoch, checksum and end.
+    history: BTreeMap<Offset, (Epoch, u32, Offset)>,
+    /// Who led which epoch.
+    leaders: BTreeMap<Epoch, ReplicaId>,
 }
 
 struct Node {
@@ -65,6 +69,7 @@ struct Node {
     /// The call outstanding at each peer, as its driver sees it.
     calls: BTreeMap<u32, CallId>,
     shown_held: usize,
+    applied: Offset,
 }
 
 #[derive(Clone)]
@@ -86,12 +91,18 @@ enum Asker {
     Client { number: u64 },
 }
 
-type Outcome = Result<(), Box<dyn Error>>;
+pub type Outcome = Result<(), Box<dyn Error>>;
 
 impl Runner for Cluster {
     type Command = Command;
 
     fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        self.run_command(command)
+    }
+}
+
+impl Cluster {
+    fn run_command(&mut self, command: &Command) -> Result<String, Box<dyn Error>> {
         let mut args = command.consume_args();
         match command.name.as_str() {
             "cluster" => self.describe(&mut args)?,
@@ -164,6 +175,7 @@ impl Cluster {
                 incarnation: 0,
                 calls: BTreeMap::new(),
                 shown_held: 0,
+                applied: Offset::ZERO,
             };
             self.nodes.insert(id, node);
         }
@@ -209,6 +221,7 @@ impl Cluster {
             node.disk.cache = node.disk.platter.clone();
             node.incarnation += 1;
             node.shown_held = 0;
+            node.applied = Offset::ZERO;
             let recovered = node.disk.platter.recover(ReplicaId(id), tail_batches);
             let prng = Prng::new(u64::from(id), node.incarnation);
             let mut out = Vec::new();
@@ -391,6 +404,39 @@ impl Cluster {
         self.step(id, Input::Request { ticket, link, body })
     }
 
+    /// Runs one line of a script, for a storm.
+    pub fn run_line(&mut self, line: &str) -> Outcome {
+        goldenscript::generate(self, &format!("{line}\n---\n"))?;
+        Ok(())
+    }
+
+    /// How many messages are under way, for a storm that picks among them.
+    pub fn message_count(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Delivers one message, whichever; connections are reordered, not what is on one.
+    pub fn deliver_one(&mut self, index: usize) -> Outcome {
+        let link = (self.messages[index].from, self.messages[index].to);
+        let first = self.messages.iter().position(|message| is_on(message, Some(link))).unwrap_or(index);
+        let message = self.messages.remove(first);
+        let later = std::mem::take(&mut self.messages);
+        self.messages = vec![message];
+        self.deliver(None)?;
+        let new = std::mem::replace(&mut self.messages, later);
+        self.messages.extend(new);
+        Ok(())
+    }
+
+    /// Loses one message.
+    pub fn lose_one(&mut self, index: usize) {
+        self.messages.remove(index);
+    }
+
+    pub fn is_up(&self, id: u32) -> bool {
+        self.nodes[&id].replica.is_some()
+    }
+
     fn show_views(&mut self) {
         for (id, node) in &self.nodes {
             let line = node.replica.as_ref().map_or(format!("n{id} down"), |replica| show::view(&replica.view()));
@@ -404,6 +450,7 @@ impl Cluster {
         let node = self.nodes.get_mut(&id).ok_or("no such node")?;
         let mut out = Vec::new();
         node.replica.as_mut().ok_or("the node is down")?.step(now, input, &mut out);
+        self.judge_leader(id)?;
         self.carry_out(id, out)
     }
 
@@ -452,9 +499,40 @@ impl Cluster {
                 self.nodes.get_mut(&id).ok_or("no such node")?.disk.submit(DiskSeq(seq), op);
             }
             Effect::Load { load, what } => writeln!(self.lines, "n{id} load#{} {}", load.0, show::stored(&what))?,
-            Effect::Apply { batches } => writeln!(self.lines, "n{id} apply {}", show::batches(&batches))?,
+            Effect::Apply { batches } => {
+                writeln!(self.lines, "n{id} apply {}", show::batches(&batches))?;
+                self.judge_applied(id, &batches)?;
+            }
             Effect::Stopped => writeln!(self.lines, "n{id} stopped")?,
             Effect::Note(note) => writeln!(self.lines, "n{id} note: {}", show::note(&note))?,
+        }
+        Ok(())
+    }
+
+    /// What one replica applies, all apply, in the same place, and without gaps.
+    fn judge_applied(&mut self, id: u32, batches: &[RecordBatch]) -> Outcome {
+        let node = self.nodes.get_mut(&id).ok_or("no such node")?;
+        for batch in batches {
+            if node.applied != batch.base_offset() {
+                return Err(format!("n{id} applied {} at {}", batch.base_offset(), node.applied).into());
+            }
+            node.applied = batch.end();
+            let seen = (batch.leader_epoch(), batch.header.crc, batch.end());
+            let known = *self.history.entry(batch.base_offset()).or_insert(seen);
+            if known != seen {
+                return Err(format!("n{id} applied something else at {}", batch.base_offset()).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// One leader per epoch.
+    fn judge_leader(&mut self, id: u32) -> Outcome {
+        let Ok(replica) = self.replica(id) else { return Ok(()) };
+        let view = replica.view();
+        let (epoch, role) = (view.epoch, view.role);
+        if role == RoleKind::Leader && *self.leaders.entry(epoch).or_insert(ReplicaId(id)) != ReplicaId(id) {
+            return Err(format!("n{id} leads epoch {epoch}, which had another leader").into());
         }
         Ok(())
     }

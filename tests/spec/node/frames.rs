@@ -1,0 +1,1 @@
+//! Frames of real brokers and clients.
