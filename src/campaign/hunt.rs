@@ -50,7 +50,7 @@ impl Catch {
 pub fn hunt(options: &HuntOptions, interrupted: &AtomicBool, report: &dyn Fn(&Catch)) -> Vec<Catch> {
     let mut catches = Vec::new();
     for named in &options.planted {
-        for plant in named.scenario.plants().iter() {
+        for plant in named.scenario.quirks().iter() {
             let catch = hunt_one(options, named, plant, interrupted);
             report(&catch);
             catches.push(catch);
@@ -60,8 +60,8 @@ pub fn hunt(options: &HuntOptions, interrupted: &AtomicBool, report: &dyn Fn(&Ca
 }
 
 fn hunt_one(options: &HuntOptions, named: &Named, plant: Quirk, interrupted: &AtomicBool) -> Catch {
-    let expected = named.scenario.violates();
-    let within = named.scenario.within_seeds().unwrap_or(WITHIN_SEEDS);
+    let expected = named.scenario.expect().violates.as_deref();
+    let within = named.scenario.expect().within_seeds.unwrap_or(WITHIN_SEEDS);
     let mut caught: Option<Failure> = None;
     let mut from = 0;
     // Seeds are tried in growing strides, so that an easy catch is cheap and the smallest seed is still known.

@@ -128,7 +128,7 @@ fn summary(plan: &Plan, finished: &Finished) -> String {
         Verdict::Undecided(why) => format!("UNDECIDED {why}"),
         Verdict::Violated(violation) => format!("FAILED {violation}\n\n{}", timeline::last_causes(&outcome.trace, 8)),
     };
-    format!("{}{verdict}\n", plan.describe())
+    format!("{plan}\n{verdict}\n")
 }
 
 /// Panics in these folders are a node's.

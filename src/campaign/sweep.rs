@@ -160,7 +160,7 @@ pub fn plan_of(named: &Named, seed: u64, quirks: Quirks) -> Plan {
 fn assignments(options: &SweepOptions) -> Vec<(usize, u64)> {
     let count = options.scenarios.len() as u64;
     let all = (0..options.seeds).map(|index| ((index % count) as usize, options.seed_base.wrapping_add(index / count)));
-    let unpinned = all.filter_map(|(scenario, seed)| match options.scenarios[scenario].scenario.pinned_seed() {
+    let unpinned = all.filter_map(|(scenario, seed)| match options.scenarios[scenario].scenario.seed() {
         None => Some((scenario, seed)),
         Some(pinned) if seed == options.seed_base => Some((scenario, pinned)),
         Some(_) => None,

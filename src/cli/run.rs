@@ -50,15 +50,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         return Err(format!("\"{}\" is a folder of {} scenarios; `run` takes one", arguments.scenario, found.len()).into());
     };
     let asked = arguments.seed.or(arguments.positional_seed);
-    if let (Some(_), Some(pinned)) = (asked, named.scenario.pinned_seed()) {
+    if let (Some(_), Some(pinned)) = (asked, named.scenario.seed()) {
         return Err(format!("{} pins seed {pinned}; leave --seed out", named.path).into());
     }
-    let seed = asked.or(named.scenario.pinned_seed()).unwrap_or(1);
+    let seed = asked.or(named.scenario.seed()).unwrap_or(1);
     let quirks = arguments.plant.iter().copied().fold(Quirks::NONE, Quirks::with);
     let plan = plan_of(named, seed, quirks);
     let as_json = arguments.output == "json";
     if !as_json {
-        print!("{}", plan.describe());
+        println!("{plan}");
     }
     let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until: arguments.until });
     let folder = results::write(&show::results_root(), &plan, &finished)?;
