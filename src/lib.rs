@@ -17,5 +17,7 @@ pub mod quirk;
 pub mod raft;
 pub mod record;
 pub mod scenario;
+pub mod server;
+pub mod sim;
 pub mod time;
 pub mod trace;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::check::ledger::mark_at;
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
-use crate::history::{Ask, ClientId, Operation, Outcome, Told, value};
+use crate::history::{Ask, Operation, Outcome, Told, value};
 use crate::ids::Offset;
 use crate::record::{Record, RecordBatch};
 
@@ -127,12 +127,10 @@ impl AckedWritesSurvive {
     }
 }
 
-/// The number of a value that a workload wrote: its name, padded with dots (`client::values`). `None` for other bytes.
+/// The number that a workload's value begins with (`client::values`); `None` for other bytes.
 fn value_of(record: &Record) -> Option<u64> {
-    let text = std::str::from_utf8(record.value.as_ref()?).ok()?;
-    let (client, sequence) = text.trim_end_matches('.').strip_prefix('c')?.split_once('-')?;
-    let client: u32 = client.parse().ok().filter(|client: &u32| client >> 31 == 0)?;
-    Some(value::number(ClientId(client), sequence.parse().ok()?))
+    let number = record.value.as_ref()?.first_chunk()?;
+    Some(u64::from_be_bytes(*number)).filter(|number| !value::is_foreign(*number))
 }
 
 impl Property for AckedWritesSurvive {

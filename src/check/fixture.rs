@@ -1,7 +1,7 @@
 //! A stage for the judge's own tests: nodes that are told what they look like, and observations made from them.
 
 use crate::check::{BatchMark, DiskView, Judge, Observation, Property, Violation, What};
-use crate::history::{Ask, ClientId, Operation, Outcome, value};
+use crate::history::{Ask, ClientId, Operation, Outcome};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::log::QuorumState;
 use crate::raft::message::{BeginQuorumEpochRequest, ErrorCode, Request, Response, ResponseBody, VoteRequest};
@@ -78,7 +78,7 @@ pub fn vote(candidate: u32, epoch: u32, (offset, last_epoch): (u64, u32)) -> Req
 pub fn batch(base: u64, epoch: u32, values: &[u64]) -> RecordBatch {
     let mut builder = BatchBuilder::new(Timestamp(0));
     for value in values {
-        builder.push(None, Some(value::name(*value).as_bytes()));
+        builder.push(None, Some(&value.to_be_bytes()));
     }
     builder.build().stamped(Offset(base), Epoch(epoch))
 }

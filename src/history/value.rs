@@ -16,6 +16,11 @@ pub fn foreign(fingerprint: u64) -> u64 {
     fingerprint | FOREIGN
 }
 
+/// Whether no client of the history can have appended it.
+pub fn is_foreign(number: u64) -> bool {
+    number & FOREIGN != 0
+}
+
 /// A value in words: `c3-17` is value 17 of client 3.
 pub fn name(number: u64) -> String {
     match number & FOREIGN {
@@ -23,19 +28,6 @@ pub fn name(number: u64) -> String {
         _ => format!("foreign-{number:016x}"),
     }
 }
-
-/// The number of a value from its name, perhaps padded; `None` for bytes that no client of ours wrote.
-pub fn parse(bytes: &[u8]) -> Option<u64> {
-    let end = bytes.iter().position(|&byte| byte == PADDING).unwrap_or(bytes.len());
-    let (text, padding) = bytes.split_at(end);
-    let (client, sequence) = std::str::from_utf8(text).ok()?.strip_prefix('c')?.split_once('-')?;
-    let (client, sequence): (u32, u32) = (client.parse().ok()?, sequence.parse().ok()?);
-    let is_ours = client < 1 << 31 && padding.iter().all(|&byte| byte == PADDING);
-    is_ours.then(|| number(ClientId(client), sequence))
-}
-
-/// Fills values up to the size that a workload asks for.
-pub const PADDING: u8 = b'.';
 
 const FOREIGN: u64 = 1 << 63;
 

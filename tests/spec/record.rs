@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 
 use bytes::Bytes;
-use goldenscript::Command;
+use goldenscript::{ArgumentConsumer, Command};
 use kraftbed::ids::{Epoch, Offset, ReplicaId};
 use kraftbed::prng::Prng;
 use kraftbed::record::{BatchBuilder, ControlRecord, ProducerStamp, RecordBatch};
@@ -35,89 +35,14 @@ impl goldenscript::Runner for Script {
     fn run(&mut self, command: &Command, _: &goldenscript::Context) -> Outcome {
         let mut args = command.consume_args();
         let output = match command.name.as_str() {
-            // The buffer becomes these bytes, given in hex.
-            "bytes" => {
-                self.bytes = from_hex(args.next_pos().ok_or("bytes in hex")?)?;
-                String::new()
-            }
-            // The buffer becomes a data batch. build VALUE… [at=MS] [producer=ID/EPOCH/SEQUENCE]
-            "build" => {
-                let timestamp = Timestamp(args.take_key("at").unwrap_or("0").parse()?);
-                let mut builder = BatchBuilder::new(timestamp);
-                if let Some(stamp) = args.take_key("producer") {
-                    builder = builder.producer(parse_stamp(stamp)?);
-                }
-                while let Some(value) = args.next_pos() {
-                    builder.push(None, Some(value.as_bytes()));
-                }
-                self.bytes = whole(&builder.build());
-                String::new()
-            }
-            // The buffer becomes a LEADER_CHANGE batch. leader_change OFFSET@EPOCH leader=ID voters=IDS granting=IDS
-            "leader_change" => {
-                let (offset, epoch) = args.next_pos().and_then(|at| at.split_once('@')).ok_or("OFFSET@EPOCH")?;
-                let ids = |text: Option<&str>| {
-                    text.unwrap_or("")
-                        .split('/')
-                        .map(|id| Ok(ReplicaId(id.parse()?)))
-                        .collect::<Result<Vec<_>, Box<dyn Error>>>()
-                };
-                let record = ControlRecord::LeaderChange {
-                    leader: ids(args.take_key("leader"))?[0],
-                    voters: ids(args.take_key("voters"))?,
-                    granting: ids(args.take_key("granting"))?,
-                };
-                let at = Timestamp(args.take_key("at").unwrap_or("0").parse()?);
-                let batch = BatchBuilder::control(Offset(offset.parse()?), Epoch(epoch.parse()?), at, &[record]);
-                self.bytes = whole(&batch);
-                String::new()
-            }
-            // The buffer becomes a control batch of raw records. control KEY/VALUE…, in hex
-            "control" => {
-                let mut builder = BatchBuilder::new(Timestamp(0));
-                while let Some((key, value)) = args.next_pos().and_then(|record| record.split_once('/')) {
-                    builder.push(Some(&from_hex(key)?), Some(&from_hex(value)?));
-                }
-                self.bytes = whole(&builder.build());
-                self.bytes[22] = 0x20;
-                reseal(&mut self.bytes);
-                String::new()
-            }
-            // Replaces bytes from a position on. patch AT HEX
-            "patch" => {
-                let at: usize = args.next_pos().ok_or("AT")?.parse()?;
-                let with = from_hex(args.next_pos().ok_or("HEX")?)?;
-                self.bytes[at..at + with.len()].copy_from_slice(&with);
-                String::new()
-            }
-            // Adds bytes at the end.
-            "add" => {
-                self.bytes.extend(from_hex(args.next_pos().ok_or("HEX")?)?);
-                String::new()
-            }
-            // Makes length and checksum right again, as a forger would.
-            "reseal" => {
-                reseal(&mut self.bytes);
-                String::new()
-            }
-            // Keeps the first N bytes.
-            "cut" => {
-                self.bytes.truncate(args.next_pos().ok_or("N")?.parse()?);
-                String::new()
-            }
+            "bytes" | "build" | "leader_change" | "control" => self.make(&command.name, &mut args)?,
+            "patch" | "add" | "cut" | "reseal" | "stamp" => self.change(&command.name, &mut args)?,
             "hex" => format!("{}\n", to_hex(&self.bytes)),
             "parse" => describe(&RecordBatch::parse(&self.buffer())?),
             "parse_produced" => describe(&RecordBatch::parse_produced(&self.buffer())?),
             "parse_all" => RecordBatch::parse_all(&self.buffer())?
                 .iter()
                 .fold(String::new(), |all, batch| all + &summary(batch) + "\n"),
-            // Puts the batch at a place in the log. stamp OFFSET@EPOCH
-            "stamp" => {
-                let (offset, epoch) = args.next_pos().and_then(|at| at.split_once('@')).ok_or("OFFSET@EPOCH")?;
-                let batch = RecordBatch::parse_produced(&self.buffer())?;
-                self.bytes = whole(&batch.stamped(Offset(offset.parse()?), Epoch(epoch.parse()?)));
-                String::new()
-            }
             "validate" => match RecordBatch::parse_produced(&self.buffer())?.validate_from_client() {
                 Ok(()) => "accepted\n".into(),
                 Err(why) if why.is_compressed => format!("refused as compressed: {why}\n"),
@@ -139,6 +64,88 @@ impl goldenscript::Runner for Script {
 }
 
 impl Script {
+    fn make(&mut self, name: &str, args: &mut ArgumentConsumer<'_>) -> Outcome {
+        match name {
+            // The buffer becomes these bytes, given in hex.
+            "bytes" => {
+                self.bytes = from_hex(args.next_pos().ok_or("bytes in hex")?)?;
+            }
+            // The buffer becomes a data batch. build VALUE… [at=MS] [producer=ID/EPOCH/SEQUENCE]
+            "build" => {
+                let timestamp = Timestamp(args.take_key("at").unwrap_or("0").parse()?);
+                let mut builder = BatchBuilder::new(timestamp);
+                if let Some(stamp) = args.take_key("producer") {
+                    builder = builder.producer(parse_stamp(stamp)?);
+                }
+                while let Some(value) = args.next_pos() {
+                    builder.push(None, Some(value.as_bytes()));
+                }
+                self.bytes = whole(&builder.build());
+            }
+            // The buffer becomes a LEADER_CHANGE batch. leader_change OFFSET@EPOCH leader=ID voters=IDS granting=IDS
+            "leader_change" => {
+                let (offset, epoch) = args.next_pos().and_then(|at| at.split_once('@')).ok_or("OFFSET@EPOCH")?;
+                let ids = |text: Option<&str>| {
+                    text.unwrap_or("")
+                        .split('/')
+                        .map(|id| Ok(ReplicaId(id.parse()?)))
+                        .collect::<Result<Vec<_>, Box<dyn Error>>>()
+                };
+                let record = ControlRecord::LeaderChange {
+                    leader: ids(args.take_key("leader"))?[0],
+                    voters: ids(args.take_key("voters"))?,
+                    granting: ids(args.take_key("granting"))?,
+                };
+                let at = Timestamp(args.take_key("at").unwrap_or("0").parse()?);
+                let batch = BatchBuilder::control(Offset(offset.parse()?), Epoch(epoch.parse()?), at, &[record]);
+                self.bytes = whole(&batch);
+            }
+            // The buffer becomes a control batch of raw records. control KEY/VALUE…, in hex
+            "control" => {
+                let mut builder = BatchBuilder::new(Timestamp(0));
+                while let Some((key, value)) = args.next_pos().and_then(|record| record.split_once('/')) {
+                    builder.push(Some(&from_hex(key)?), Some(&from_hex(value)?));
+                }
+                self.bytes = whole(&builder.build());
+                self.bytes[22] = 0x20;
+                reseal(&mut self.bytes);
+            }
+            _ => unreachable!("asked for what is made here"),
+        }
+        Ok(String::new())
+    }
+
+    fn change(&mut self, name: &str, args: &mut ArgumentConsumer<'_>) -> Outcome {
+        match name {
+            // Replaces bytes from a position on. patch AT HEX
+            "patch" => {
+                let at: usize = args.next_pos().ok_or("AT")?.parse()?;
+                let with = from_hex(args.next_pos().ok_or("HEX")?)?;
+                self.bytes[at..at + with.len()].copy_from_slice(&with);
+            }
+            // Adds bytes at the end.
+            "add" => {
+                self.bytes.extend(from_hex(args.next_pos().ok_or("HEX")?)?);
+            }
+            // Makes length and checksum right again, as a forger would.
+            "reseal" => {
+                reseal(&mut self.bytes);
+            }
+            // Keeps the first N bytes.
+            "cut" => {
+                self.bytes.truncate(args.next_pos().ok_or("N")?.parse()?);
+            }
+            // Puts the batch at a place in the log. stamp OFFSET@EPOCH
+            "stamp" => {
+                let (offset, epoch) = args.next_pos().and_then(|at| at.split_once('@')).ok_or("OFFSET@EPOCH")?;
+                let batch = RecordBatch::parse_produced(&self.buffer())?;
+                self.bytes = whole(&batch.stamped(Offset(offset.parse()?), Epoch(epoch.parse()?)));
+            }
+            _ => unreachable!("asked for what is changed here"),
+        }
+        Ok(String::new())
+    }
+
     fn buffer(&self) -> Bytes {
         Bytes::copy_from_slice(&self.bytes)
     }

@@ -4,7 +4,7 @@
 //! One fetch is in flight at most, and none leaves while the own log is not durable to its end (R2): a fetch says "what
 //! lies below my offset is safe here". The golden script `a_follower_fetches_only_what_it_can_vouch_for` replays why.
 
-use crate::ids::{Epoch, Offset};
+use crate::ids::{Epoch, Offset, ReplicaKey};
 use crate::quirk::Quirk;
 use crate::raft::calls::{Asked, Peer};
 use crate::raft::context::{Context, Leaving};
@@ -24,7 +24,7 @@ pub(in crate::raft) fn fetch_from_leader(ctx: &mut Context) {
         return;
     }
     let Some(endpoint) = ctx.leader_endpoint().cloned() else { return };
-    let key = ctx.voters().find(leader).map_or(crate::ids::ReplicaKey::of(leader), |voter| voter.key);
+    let key = ctx.voters().find(leader).map_or(ReplicaKey::of(leader), |voter| voter.key);
     send(ctx, peer, Destination { replica: Some(key), endpoint }, offset);
 }
 

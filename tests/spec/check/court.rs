@@ -210,9 +210,9 @@ impl Actor {
     }
 }
 
-/// `0..3@1`, or `0..3@1!7` with a checksum of its own.
+/// `0..3@1`, or `0..3@1/7` with a checksum of its own.
 fn mark(text: &str) -> Result<BatchMark, Failure> {
-    let (text, crc) = text.split_once('!').unwrap_or((text, ""));
+    let (text, crc) = text.split_once('/').unwrap_or((text, ""));
     let (range, epoch) = text.split_once('@').ok_or("from..to@epoch?")?;
     let (base, end) = range.split_once("..").ok_or("from..to@epoch?")?;
     let (base, end, epoch): (u64, u64, u32) = (base.parse()?, end.parse()?, epoch.parse()?);
