@@ -2,8 +2,10 @@
 //! is wrong with a scenario is said in exactly these words.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use goldenscript::{Command, Context, Runner};
 use kraftbed::scenario::{Plan, Scenario};
 
 /// The properties that shipped scenarios name. That `check` knows them all is tested where both meet.
@@ -61,6 +63,40 @@ fn a_resolved_scenario_is_a_scenario_and_draws_the_same_plan() {
                 let again = Plan { hash: plan.hash, seed, ..resolved.draw(other_seed, &name) };
                 assert_eq!(again, plan, "{name} is resolved to\n{text}");
             }
+        }
+    }
+}
+
+#[test]
+fn golden_scripts() {
+    for script in ["errors_say_where_which_key_what_and_what_instead", "draws_depend_on_the_seed_and_the_key_alone"] {
+        goldenscript::run(&mut Script, Path::new("tests/golden/scenario").join(script)).expect("script holds");
+    }
+}
+
+/// Runs `text`, `with`, `draw` and `resolve`.
+struct Script;
+
+impl Runner for Script {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        let mut args = command.consume_args();
+        let seed: u64 = args.take_key("seed").unwrap_or("1").parse()?;
+        let argument = args.next_pos().unwrap_or_default().to_string();
+        args.reject_next()?;
+        let text = match command.name.as_str() {
+            "text" => argument,
+            _ => format!("{{\"about\": \"x\", \"version\": 1, \"voters\": 3, {argument}}}"),
+        };
+        let scenario = match Scenario::parse("x.json", &text, PROPERTIES) {
+            Ok(scenario) => scenario,
+            Err(error) => return Ok(error.to_string()),
+        };
+        match command.name.as_str() {
+            "draw" => Ok(scenario.draw(seed, "x").to_string()),
+            "resolve" => Ok(scenario.draw(seed, "x").to_scenario_text()),
+            name => Err(format!("{name} found nothing wrong").into()),
         }
     }
 }
