@@ -124,17 +124,6 @@ impl Quorum {
         }
     }
 
-    /// Runs a second process with a node's properties and gives its exit code and its log.
-    pub fn run_beside(&self, id: usize, overrides: &[String]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kraftbed"));
-        command.arg("serve").arg(self.properties(id));
-        for pair in overrides {
-            command.args(["--override", pair]);
-        }
-        let output = command.output().expect("the binary can be run");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-
     /// Asks until there is an answer, and fails the test with everybody's log when there is none in time.
     pub fn wait_for<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let limit = Instant::now() + PATIENCE;
