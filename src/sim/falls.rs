@@ -39,6 +39,7 @@ impl World<'_> {
         state.wipes += 1;
         state.marks.reread(&state.disk);
         state.marks.is_impaired = true;
+        self.court.see(&self.hosts, self.now, Some(host), What::Down { power: true });
     }
 
     pub(crate) fn fall(&mut self, host: HostId, presence: Presence) {

@@ -186,6 +186,7 @@ impl Host {
     /// Begins a boot. The directory is formatted first where it is not yet.
     pub fn begin_boot(&mut self, plan: &Plan) {
         self.incarnation += 1;
+        self.marks.is_impaired = false;
         self.is_paused = false;
         self.timer = None;
         self.waiting.clear();
