@@ -4,13 +4,16 @@
 
 use std::path::PathBuf;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::protocol::{Encodable, StrBytes};
 use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::node::translate::{self, Names};
 use kraftbed::node::{Config, answers};
 use kraftbed::prng::Prng;
 use kraftbed::protocol::Api;
-use kraftbed::protocol::codec::RequestStart;
+use kraftbed::protocol::codec::{self, RequestStart};
+use kraftbed::protocol::schema::{self, Shape};
+use kraftbed::protocol::versions::OFFERS;
 use kraftbed::raft::{self, Request, Voter, VoterSet};
 
 use super::requests;
@@ -46,9 +49,9 @@ fn raft_request(frame: &Bytes) -> Request {
     let (api, version) = (Api::find(start.key).expect("an API"), start.version);
     match api {
         Api::Fetch => {
-            let shape = &kraftbed::protocol::schema::FETCH_REQUEST;
-            let asked = kraftbed::protocol::codec::decode_request(api, shape, version, frame).expect("a Fetch");
-            translate::fetch(&asked, version, &names()).expect("passes the checks")
+            let shape = &schema::FETCH_REQUEST;
+            let asked = codec::decode_request(api, shape, version, frame).expect("a Fetch");
+            Request::Fetch(translate::fetch(&asked, version, &names()).expect("passes the checks"))
         }
         _ => translate::request(api, version, frame, &names()).expect("well-formed").expect("passes the checks"),
     }
@@ -140,5 +143,109 @@ fn every_request_of_real_clients_is_answered() {
             true => assert_eq!(answer.expect(&name)[..4], start.correlation.to_be_bytes(), "{name}"),
             false => assert_eq!(answer, None, "{name}"),
         }
+    }
+}
+
+/// Every version that a client can be led to send has an answer that this version can carry, from a leader and from a
+/// node that does not lead.
+#[test]
+fn every_version_offered_is_answered() {
+    for offer in OFFERS {
+        for version in offer.served_from..=offer.max {
+            for voters in [1, 3] {
+                let words = [offer.name, &format!("v{version}")];
+                let (frame, _) = requests::request(&mut requests::Args::words(&words), 9).expect("a request");
+                let answer = super::stage::answer_among(voters, frame).unwrap_or_else(|| panic!("{words:?}"));
+                let text = super::show::response(&answer, |_| (offer.api.key(), version));
+                assert!(text.contains(offer.name) || text.contains("API"), "{text}");
+            }
+        }
+    }
+}
+
+/// The shapes know every version that the decoders know: what the codec writes, the walk accepts, whole and only whole.
+#[test]
+fn shapes_agree_with_the_decoders() {
+    fn check<T: Encodable + Default>(shape: &Shape, versions: std::ops::RangeInclusive<i16>, message: T) {
+        for version in versions {
+            for message in [&T::default(), &message] {
+                let mut bytes = BytesMut::new();
+                if message.encode(&mut bytes, version).is_err() {
+                    continue;
+                }
+                shape.check(version, &bytes).unwrap_or_else(|error| panic!("v{version}: {error}"));
+                for end in 0..bytes.len() {
+                    assert!(shape.check(version, &bytes[..end]).is_err(), "v{version} cut at {end}");
+                }
+                bytes.put_u8(0);
+                assert!(shape.check(version, &bytes).is_err(), "v{version} with a byte too many");
+            }
+        }
+    }
+    use kafka_protocol::messages::*;
+    let name = || TopicName(StrBytes::from_static_str("topic"));
+    let partition = produce_request::PartitionProduceData::default().with_records(Some(Bytes::from_static(b"abc")));
+    let topic = produce_request::TopicProduceData::default().with_partition_data(vec![partition]);
+    check(&schema::PRODUCE_REQUEST, 3..=13, ProduceRequest::default().with_topic_data(vec![topic]));
+    let topic = fetch_request::FetchTopic::default().with_partitions(vec![fetch_request::FetchPartition::default()]);
+    let forgotten = fetch_request::ForgottenTopic::default().with_partitions(vec![1, 2]);
+    let fetch = FetchRequest::default().with_topics(vec![topic]).with_forgotten_topics_data(vec![forgotten]);
+    check(&schema::FETCH_REQUEST, 4..=18, fetch);
+    let partition = list_offsets_request::ListOffsetsPartition::default();
+    let topic = list_offsets_request::ListOffsetsTopic::default().with_name(name()).with_partitions(vec![partition]);
+    check(&schema::LIST_OFFSETS_REQUEST, 1..=10, ListOffsetsRequest::default().with_topics(vec![topic]));
+    let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(name()));
+    check(&schema::METADATA_REQUEST, 0..=12, MetadataRequest::default().with_topics(Some(vec![topic])));
+    let keys = vec![StrBytes::from_static_str("key")];
+    check(&schema::FIND_COORDINATOR_REQUEST, 0..=4, FindCoordinatorRequest::default().with_coordinator_keys(keys));
+    check(&schema::API_VERSIONS_REQUEST, 0..=4, ApiVersionsRequest::default());
+    check(&schema::INIT_PRODUCER_ID_REQUEST, 0..=5, InitProducerIdRequest::default());
+    check(&schema::DESCRIBE_CLUSTER_REQUEST, 0..=2, DescribeClusterRequest::default());
+    let topic = describe_quorum_request::TopicData::default().with_partitions(vec![Default::default()]);
+    check(&schema::DESCRIBE_QUORUM_REQUEST, 0..=2, DescribeQuorumRequest::default().with_topics(vec![topic]));
+    let topic = vote_request::TopicData::default().with_topic_name(name()).with_partitions(vec![Default::default()]);
+    check(&schema::VOTE_REQUEST, 0..=2, VoteRequest::default().with_topics(vec![topic]));
+    let topic = begin_quorum_epoch_request::TopicData::default().with_partitions(vec![Default::default()]);
+    check(&schema::BEGIN_QUORUM_EPOCH_REQUEST, 0..=1, BeginQuorumEpochRequest::default().with_topics(vec![topic]));
+    let topic = end_quorum_epoch_request::TopicData::default().with_partitions(vec![Default::default()]);
+    check(&schema::END_QUORUM_EPOCH_REQUEST, 0..=1, EndQuorumEpochRequest::default().with_topics(vec![topic]));
+    let keys = vec![api_versions_response::ApiVersion::default()];
+    check(&schema::API_VERSIONS_RESPONSE, 0..=4, ApiVersionsResponse::default().with_api_keys(keys));
+    let topic = vote_response::TopicData::default().with_partitions(vec![Default::default()]);
+    check(&schema::VOTE_RESPONSE, 0..=2, VoteResponse::default().with_topics(vec![topic]));
+    let topic = begin_quorum_epoch_response::TopicData::default().with_partitions(vec![Default::default()]);
+    let begin = BeginQuorumEpochResponse::default().with_topics(vec![topic]);
+    check(&schema::BEGIN_QUORUM_EPOCH_RESPONSE, 0..=1, begin);
+    let topic = end_quorum_epoch_response::TopicData::default().with_partitions(vec![Default::default()]);
+    check(&schema::END_QUORUM_EPOCH_RESPONSE, 0..=1, EndQuorumEpochResponse::default().with_topics(vec![topic]));
+    let partition = fetch_response::PartitionData::default().with_records(Some(Bytes::from_static(b"abc")));
+    let topic = fetch_response::FetchableTopicResponse::default().with_partitions(vec![partition]);
+    check(&schema::FETCH_RESPONSE, 4..=18, FetchResponse::default().with_responses(vec![topic]));
+}
+
+/// Fetch responses are written by hand: without records they must be what the codec writes.
+#[test]
+fn fetch_responses_are_what_the_codec_writes() {
+    use kafka_protocol::messages::fetch_response::*;
+    use kafka_protocol::messages::{FetchResponse, TopicName};
+    let partition = PartitionData::default().with_records(Some(Bytes::new())).with_high_watermark(7);
+    let leader = LeaderIdAndEpoch::default().with_leader_id(2.into()).with_leader_epoch(3);
+    let diverging = EpochEndOffset::default().with_epoch(1).with_end_offset(4);
+    let snapshot = SnapshotId::default().with_end_offset(9).with_epoch(2);
+    for version in 4..=18 {
+        let mut rich = partition.clone();
+        if version >= 12 {
+            rich = rich.with_current_leader(leader.clone());
+            rich = rich.with_diverging_epoch(diverging.clone()).with_snapshot_id(snapshot.clone());
+        }
+        let topic = FetchableTopicResponse::default().with_topic(TopicName(StrBytes::from_static_str("topic")));
+        let topic = topic.with_topic_id(uuid::Uuid::from_u128(1)).with_partitions(vec![partition.clone(), rich]);
+        let mut response = FetchResponse::default().with_responses(vec![topic]).with_throttle_time_ms(5);
+        if version >= 16 {
+            let endpoint = NodeEndpoint::default().with_host(StrBytes::from_static_str("host")).with_port(9092);
+            response.node_endpoints = vec![endpoint];
+        }
+        let ours = codec::encode_fetch_response(version, 7, &response, Some((0, 1)), &[]);
+        assert_eq!(ours, codec::encode_response(Api::Fetch, version, 7, &response), "version {version}");
     }
 }

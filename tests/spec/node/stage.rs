@@ -268,8 +268,13 @@ pub fn hear(frame: Bytes) {
 
 /// What a leader answers to a frame within the time that it may wait, if it answers at all.
 pub fn answer_to(frame: Bytes) -> Option<Bytes> {
+    answer_among(1, frame)
+}
+
+/// What voter 1 of so many answers to a frame; it leads if it is the only one.
+pub fn answer_among(voters: u32, frame: Bytes) -> Option<Bytes> {
     let mut stage = Stage::default();
-    stage.start(&mut Args::default()).expect("a node starts");
+    stage.start(&mut Args::default().with("voters", voters)).expect("a node starts");
     stage.wait(Duration::from_secs(3));
     let connection = ConnectionId(0);
     let node = stage.node.as_mut().expect("a node was started");
