@@ -1,9 +1,9 @@
-//! What a run came to: verdict, signature, summary.
+//! What a run came to: verdict, signature, exit code.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::check::Violation;
+use crate::check::{Violation, is_liveness};
 use crate::scenario::FaultKind;
 use crate::trace::Event;
 
@@ -47,4 +47,168 @@ pub struct Outcome {
     pub settled_in: Option<Duration>,
     /// The recorded events, when the run was traced.
     pub trace: Vec<Event>,
+}
+
+impl Outcome {
+    /// How a command that made this run alone ends.
+    pub fn exit(&self) -> Exit {
+        match &self.verdict {
+            Verdict::Passed => Exit::Passed,
+            Verdict::Violated(violation) if is_liveness(violation.property) => Exit::NoProgress,
+            Verdict::Violated(_) => Exit::Violated,
+            Verdict::Undecided(_) => Exit::Undecided,
+        }
+    }
+
+    /// What this failure has in common with others of its kind; `None` for a run that was not failed.
+    pub fn signature(&self) -> Option<String> {
+        match &self.verdict {
+            Verdict::Violated(violation) => Some(signature(violation)),
+            Verdict::Passed | Verdict::Undecided(_) => None,
+        }
+    }
+}
+
+/// The property and the message with every number replaced by `N`, lists of numbers by one. Faults are left out on
+/// purpose: a swarm switches on what has nothing to do with a failure, and one bug would fall apart into many groups.
+pub fn signature(violation: &Violation) -> String {
+    let mut text = format!("{}: ", violation.property);
+    let mut number = String::new();
+    for c in violation.message.chars().chain(std::iter::once('\0')) {
+        if c.is_ascii_alphanumeric() {
+            number.push(c);
+            continue;
+        }
+        let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+            || number.len() >= HEX_DIGITS_MIN && number.chars().all(|c| c.is_ascii_hexdigit());
+        text.push_str(if is_number { "N" } else { &number });
+        number.clear();
+        if c != '\0' {
+            text.push(c);
+        }
+    }
+    while text.contains("N, N") {
+        text = text.replace("N, N", "N");
+    }
+    text
+}
+
+/// A word of hexadecimal digits at least this long is a checksum or a digest.
+const HEX_DIGITS_MIN: usize = 8;
+
+/// How a command ends: the one table of exit codes. (DESIGN 0; the codes of `serve` and of Kafka's tools are Kafka's.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// 0: nothing forbidden was seen.
+    Passed,
+    /// 1: safety violated.
+    Violated,
+    /// 2: usage, scenario or configuration error.
+    Usage,
+    /// 3: a checker's budget ran out.
+    Undecided,
+    /// 4: nothing was selected to run.
+    NothingSelected,
+    /// 5: no progress after faults were over.
+    NoProgress,
+    /// 6: the same seed gave another digest.
+    Nondeterminism,
+    /// 7: a threshold or coverage was missed.
+    Missed,
+    /// 101: the testbed itself panicked.
+    Panicked,
+    /// 130: interrupted (SIGINT); what was found is kept, and marked partial.
+    Interrupted,
+    /// 143: terminated (SIGTERM); the same.
+    Terminated,
+}
+
+impl Exit {
+    /// All of them, ascending by code.
+    pub const ALL: [Exit; 11] = [
+        Exit::Passed,
+        Exit::Violated,
+        Exit::Usage,
+        Exit::Undecided,
+        Exit::NothingSelected,
+        Exit::NoProgress,
+        Exit::Nondeterminism,
+        Exit::Missed,
+        Exit::Panicked,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
+    /// The process exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Passed => 0,
+            Exit::Violated => 1,
+            Exit::Usage => 2,
+            Exit::Undecided => 3,
+            Exit::NothingSelected => 4,
+            Exit::NoProgress => 5,
+            Exit::Nondeterminism => 6,
+            Exit::Missed => 7,
+            Exit::Panicked => 101,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        }
+    }
+
+    /// The word in JSON and in the last line of a command.
+    pub fn word(self) -> &'static str {
+        match self {
+            Exit::Passed => "passed",
+            Exit::Violated => "violated",
+            Exit::Usage => "usage",
+            Exit::Undecided => "undecided",
+            Exit::NothingSelected => "nothing_selected",
+            Exit::NoProgress => "no_progress",
+            Exit::Nondeterminism => "nondeterminism",
+            Exit::Missed => "missed",
+            Exit::Panicked => "panicked",
+            Exit::Interrupted => "interrupted",
+            Exit::Terminated => "terminated",
+        }
+    }
+
+    /// How a command ends that was stopped by this signal number.
+    pub fn of_signal(signal: i32) -> Exit {
+        const SIGTERM: i32 = 15;
+        if signal == SIGTERM { Exit::Terminated } else { Exit::Interrupted }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> std::process::ExitCode {
+        std::process::ExitCode::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Instant;
+
+    fn violation(property: &'static str, message: &str) -> Violation {
+        Violation { property, message: message.into(), at: Instant::ZERO, node: None }
+    }
+
+    #[test]
+    fn signatures_forget_numbers_and_keep_words() {
+        let told = violation("one_leader_per_epoch", "epoch 7: two leaders, nodes 1 and 3, by nodes 1 and 2");
+        assert_eq!(signature(&told), "one_leader_per_epoch: epoch N: two leaders, nodes N and N, by nodes N and N");
+        let told = violation("machines_agree", "at offset 12 has digest 00ab34cd00ab34cd, voters [0, 1, 2] of 2s");
+        assert_eq!(signature(&told), "machines_agree: at offset N has digest N, voters [N] of N");
+    }
+
+    #[test]
+    fn exit_codes_and_words_are_distinct_and_ascend() {
+        assert!(Exit::ALL.windows(2).all(|pair| pair[0].code() < pair[1].code()));
+        let words: std::collections::BTreeSet<_> = Exit::ALL.iter().map(|exit| exit.word()).collect();
+        assert_eq!(words.len(), Exit::ALL.len());
+        assert_eq!(Exit::of_signal(2).code(), 130);
+        assert_eq!(Exit::of_signal(15).code(), 143);
+    }
 }

@@ -1,8 +1,61 @@
 //! Was that allowed? Observations in, violations out.
 //!
-//! Drivers feed a [`Judge`] with [`Observation`]s; it asks every [`Property`]. Properties judge from outside: what was
-//! written to disk and what the platter would keep ([`DiskView`]), what was said on the wire, what clients were told. A
-//! replica's own cursors ([`View`]) are what is judged, never the evidence.
+//! A driver feeds a [`Judge`] with [`Observation`]s; the judge asks every [`Property`] that is interested in what
+//! happened. Properties judge from outside: what lies in a node's files and what the platter would keep of it
+//! ([`DiskView`]), what was said on the wire, what clients were told. A replica's own cursors ([`View`]) are what is
+//! judged, never the evidence.
+//!
+//! ```text
+//!                      ┌─ Ledger: the last look at every node, what is committed, who voted for whom
+//!  Observation ─ Judge ┤      │ says what changed (Interests)
+//!                      └──────┴─▶ the properties that declared an interest in that ─▶ Violation
+//! ```
+//!
+//! **What drivers owe the judge**
+//! 1. [`What::Started`] and [`What::Stepped`] come before anything that the same step said, noted, applied or answered.
+//! 2. A node's dense number is its replica id.
+//! 3. [`DiskView`]s are made from file operations and the rules of power loss alone, never from a replica's cursors.
+//! 4. [`What::Down`] comes when a node goes down, before its disk is wiped.
+//! 5. After a violation the run is over: the judge's books are no longer right.
+//!
+//! A property is one file: its statement and source first, then its checks (those of one moment and those of a change
+//! apart), then a good and a bad history, because the judge is judged too.
+
+mod acked_writes_survive;
+mod canary;
+mod committed_is_durable_on_majority;
+mod committed_stays;
+mod consumers_see_committed;
+mod epochs_and_votes_move_forward;
+#[cfg(test)]
+mod fixture;
+mod flushed_is_durable;
+mod high_watermark_moves_forward;
+mod interests;
+mod judge;
+mod leader_commits_own_epoch;
+mod leaders_are_elected;
+mod leadership_announced_once;
+mod ledger;
+mod liveness;
+mod log_is_contiguous;
+mod machines_agree;
+mod never_panics;
+mod offset_and_epoch_identify_content;
+mod one_leader_per_epoch;
+mod recovery_keeps_durable;
+mod roles_are_valid;
+mod said_only_durable;
+mod tail_reads_linearizable;
+mod vote_uniqueness;
+
+pub use canary::Canary;
+pub use interests::Interests;
+pub use judge::{Judge, Options, all, is_liveness};
+pub use ledger::{Ledger, Mirror, State};
+
+use std::fmt;
+use std::time::Duration;
 
 use crate::history::Operation;
 use crate::ids::{Epoch, Offset};
@@ -99,7 +152,7 @@ pub enum What<'a> {
 }
 
 /// The end of a run, for what can only be judged then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct End<'a> {
     /// True time.
     pub at: Instant,
@@ -109,6 +162,30 @@ pub struct End<'a> {
     pub disks: &'a [DiskView<'a>],
     /// All operations of all clients.
     pub history: &'a [Operation],
+    /// How the run settled; `None` when it was cut short, and liveness is not judged.
+    pub settle: Option<Settle>,
+    /// Operations that clients were to do, or had begun, and that were not over when settle ended.
+    pub unfinished: u64,
+    /// What every node worked, by dense number; empty when nobody counted.
+    pub efforts: &'a [Effort],
+}
+
+/// The end of a run, when faults are over and progress is owed. (DESIGN 4, Settle.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settle {
+    /// True time from which links were timely and nothing was down or paused that was to come back.
+    pub began: Instant,
+    /// How long after that a leader may take to be elected: so many election rounds.
+    pub leader_within: Duration,
+}
+
+/// What a node worked during one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// The most steps it took within one second of true time.
+    pub steps_in_busiest_second: u64,
+    /// Ticks at the instant of the tick before, neither of which had an effect.
+    pub idle_ticks: u64,
 }
 
 /// A property that did not hold.
@@ -124,16 +201,47 @@ pub struct Violation {
     pub node: Option<usize>,
 }
 
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.property, self.at, self.message)
+    }
+}
+
+/// One observation with what the judge's books say of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What happened.
+    pub observation: &'a Observation<'a>,
+    /// Which kinds of change it was.
+    pub kinds: Interests,
+    /// The books, this observation included.
+    pub ledger: &'a Ledger,
+}
+
 /// A statement about every run.
-pub trait Property {
+pub trait Property: fmt::Debug {
     /// Its name, snake case.
     fn name(&self) -> &'static str;
     /// The statement in one sentence, with its source.
     fn statement(&self) -> &'static str;
-    /// Looks at one observation. Called for every observation; must be cheap for those it does not care about.
-    fn observe(&mut self, observation: &Observation<'_>) -> Result<(), Violation>;
+    /// What it wants to see.
+    fn interests(&self) -> Interests;
+    /// Looks at one observation that is of interest.
+    fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation>;
     /// Judges the end of the run.
-    fn finish(&mut self, end: &End<'_>) -> Result<(), Violation>;
+    fn finish(&mut self, _end: &End<'_>, _ledger: &Ledger) -> Result<(), Violation> {
+        Ok(())
+    }
     /// How often the property was really put to the test (0 means it proved nothing).
     fn exercised(&self) -> u64;
+    /// The failure of this property at this observation.
+    fn fails(&self, seen: &Seen<'_>, message: String) -> Result<(), Violation> {
+        let Observation { at, node, .. } = *seen.observation;
+        let node = (node != Observation::NO_NODE).then_some(node);
+        Err(Violation { property: self.name(), message, at, node })
+    }
+    /// The failure of this property at the end of a run.
+    fn fails_in_the_end(&self, end: &End<'_>, node: Option<usize>, message: String) -> Result<(), Violation> {
+        Err(Violation { property: self.name(), message, at: end.at, node })
+    }
 }

@@ -1,6 +1,21 @@
 //! Operations with invoke and return times: what clients asked and what they were told.
 //!
-//! A history knows nothing of Kafka, of nodes, or of how it was recorded.
+//! A history knows nothing of Kafka, of nodes, or of how it was recorded. It is evidence: [`Recorder`] writes it down
+//! while a run goes on, and [`engine`] decides whether one log, read and written one operation at a time, could have
+//! given these answers.
+//!
+//! Three words carry the weight. An operation that *returned* happened between its invoke and its return. One that
+//! *failed* did not happen and never will. One that is *open* may happen at any time after its invoke, or never: a
+//! time-out, a lost connection, an answer that nobody understood. Calling an open operation failed makes false alarms;
+//! calling a failed one open hides bugs. Who records a history keeps that mapping in one table (`client::outcome`).
+
+pub mod engine;
+pub mod recorder;
+pub mod value;
+
+pub use recorder::Recorder;
+
+use std::fmt;
 
 use crate::time::Instant;
 
@@ -8,26 +23,36 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientId(pub u32);
 
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What was asked of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Append this value (unique in the history).
-    Append { value: u64 },
+    /// Append these values, each unique in the history, as one: all of them at adjacent offsets, or none.
+    Append { values: Vec<u64> },
     /// Where does the log end (linearizably)?
     Tail,
-    /// Read from this offset.
+    /// Read committed values from this offset on. No promise to be up to date.
     Read { from: u64 },
 }
 
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The value is at this offset.
+    /// The first value is at this offset, the others follow without a gap.
     Appended { offset: u64 },
     /// Everything that was acknowledged lies below.
     Tail { end: u64 },
-    /// These values at these offsets, ascending; `next` is where to go on.
+    /// These (offset, value) pairs, ascending, are all the values from the offset asked for to `next`, which is where
+    /// to go on. Offsets without a value belong to the log itself (leader changes) and never get one.
     Read { values: Vec<(u64, u64)>, next: u64 },
+    /// Something that no log could have answered: bytes that are no records, records out of order or above the high
+    /// watermark. Always a violation.
+    Unreadable { reason: String },
 }
 
 /// How an operation ended.

@@ -12,7 +12,8 @@
 //!   segment 100; (3) 50 to 99 are appended anew and synced; (4) power is lost, the removal with it, and segment 100 rises
 //!   from the dead, contiguous with its successors. (`kraft-protocol.md` 3.4; Kafka has this hole.)
 //! - **The recovery point never claims what may go.** A cut below it lowers it first.
-//! - **A new segment counts once its directory is synced**, and a segment is synced before its successor is begun.
+//! - **A new segment counts once its directory is synced.** A segment, its entry included, is durable before its successor
+//!   is begun.
 //!
 //! Index files are outside all this: they are written when a segment is sealed or closed, and rebuilt by recovery.
 //!
@@ -123,7 +124,6 @@ pub struct Layout {
     reserved: u64,
     epochs: EpochIndex,
     recovery_point: Offset,
-    is_recovering: bool,
     kept: Vec<FileName>,
     planned: Option<DiskSeq>,
 }
@@ -147,8 +147,6 @@ pub(in crate::log) struct Found {
     pub epochs: EpochIndex,
     /// The recovery point on disk; 0 if there is none.
     pub recovery_point: Offset,
-    /// Whether synced data is missing.
-    pub is_recovering: bool,
     /// Every file that recovery kept or wrote.
     pub kept: Vec<FileName>,
 }
@@ -264,9 +262,9 @@ impl Layout {
 
     /// Goes on from what recovery found.
     pub(in crate::log) fn recover(settings: Settings, found: Found) -> Layout {
-        let Found { start, segments, epochs, recovery_point, is_recovering, kept } = found;
+        let Found { start, segments, epochs, recovery_point, kept } = found;
         let reserved = segments.last().map_or(0, Segment::bytes);
-        Layout { settings, start, segments, reserved, epochs, recovery_point, is_recovering, kept, planned: None }
+        Layout { settings, start, segments, reserved, epochs, recovery_point, kept, planned: None }
     }
 
     /// Offset after the last record planned.
@@ -333,6 +331,10 @@ impl Layout {
             );
             if self.segments.last().is_some_and(|active| self.is_full_for(active, batch)) {
                 self.seal(std::mem::take(&mut run), out);
+                // Else the successor's entry could outlive its own, and the log would seem to begin or go on there.
+                if std::mem::take(&mut has_new_segment) {
+                    out.push(FileOp::SyncDirectory(Directory::Partition));
+                }
             }
             if self.segments.is_empty() || self.segments.last().is_some_and(|active| self.is_full_for(active, batch)) {
                 self.segments.push(Segment::new(base));
@@ -374,12 +376,15 @@ impl Layout {
 
     /// Brings the active segment to its final length, durable before a successor is written.
     fn seal(&mut self, run: Run, out: &mut Vec<FileOp>) {
+        let before = out.len();
         if !run.bytes.is_empty() {
             self.write(run, out);
         }
         self.trim(out);
         let active = self.active();
-        out.push(FileOp::Sync { file: FileName::Segment(active.base()) });
+        if out.len() > before {
+            out.push(FileOp::Sync { file: FileName::Segment(active.base()) });
+        }
         write_indexes(active, out);
     }
 
@@ -396,8 +401,8 @@ impl Layout {
         assert!(end >= self.start, "a truncation to {end} below the log's start {}", self.start);
         assert!(epochs.iter().all(|entry| entry.start < end), "a truncation leaves no epoch from {end} on");
         let epochs = EpochIndex::from_entries(epochs).expect("invariant: the epochs of a log ascend");
-        // While synced data is missing, the recovery point is the evidence; the marker stands for it (R11).
-        if self.recovery_point > end && !self.is_recovering {
+        // A recovery point that is above the log already is the evidence that synced data is missing, and stays (R11).
+        if self.recovery_point > end && self.recovery_point <= self.end() {
             self.move_recovery_point(end, out);
         }
         let kept = self.segments.partition_point(|segment| segment.base() <= end).max(1).min(self.segments.len());
@@ -429,7 +434,6 @@ impl Layout {
     }
 
     fn mark(&mut self, epoch: Option<Epoch>, out: &mut Vec<FileOp>) {
-        self.is_recovering = epoch.is_some();
         let Some(epoch) = epoch else {
             // Without the marker a recovery point above the log would say once more that synced data is missing.
             if self.recovery_point > self.end() {

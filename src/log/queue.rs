@@ -59,6 +59,7 @@ impl FileQueue {
     }
 
     /// Takes the next operation, merging the syncs of adjacent appends to one file.
+    #[expect(clippy::should_implement_trait, reason = "a queue that fills again is no iterator")]
     pub fn next(&mut self) -> Option<QueuedOp> {
         if self.merged == 0 {
             self.merge();

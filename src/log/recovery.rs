@@ -1,7 +1,7 @@
 //! From any byte state of a directory to a log that can be trusted, every cut explained (R11, R12).
 //!
-//! Recovery reads the small files, then every batch of every segment ([`scan`]), decides where the log ends, and only then
-//! repairs the directory ([`repair`]), one demanded file operation at a time. It may be killed between any two of them and
+//! Recovery reads the small files, then every batch of every segment (`scan`), decides where the log ends, and only then
+//! repairs the directory (`repair`), one demanded file operation at a time. It may be killed between any two of them and
 //! begin anew: no repair destroys what the decision rests on, so the second attempt decides the same.
 //!
 //! What a cut means depends on the *recovery point*, below which everything was once durable:
@@ -180,6 +180,7 @@ impl Recovery {
     pub fn demand(&mut self) -> Result<Demand, RecoveryError> {
         let unanswered = self.demanded.is_some() && self.supplied.is_none();
         assert!(!unanswered, "a range that was demanded is supplied before the next demand");
+        self.demanded = None;
         loop {
             let range = match &mut self.phase {
                 Phase::Texts(index) => {
@@ -220,14 +221,8 @@ impl Recovery {
         let recovery_point = self.texts.recovery_point.unwrap_or(Offset::ZERO);
         let settings =
             Settings { segment_bytes: self.options.segment_bytes, preallocate_bytes: self.options.preallocate_bytes };
-        let found = Found {
-            start,
-            segments: self.scan.segments,
-            epochs: self.scan.epochs.clone(),
-            recovery_point,
-            is_recovering: self.recovering.is_some(),
-            kept,
-        };
+        let found =
+            Found { start, segments: self.scan.segments, epochs: self.scan.epochs.clone(), recovery_point, kept };
         let recovered = Recovered {
             meta: self.texts.meta.expect("invariant: no recovery finishes without meta.properties"),
             quorum: self.texts.quorum,

@@ -7,6 +7,7 @@ pub mod config;
 pub mod describe;
 pub mod errors;
 pub mod node;
+pub mod overhear;
 pub mod peers;
 pub mod properties;
 pub mod records;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::client::workload::Kind;
+pub use crate::client::workload::Reads;
 use crate::quirk::Quirks;
 use crate::scenario::FaultKind;
 
 /// What a driver is to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The scenario's name: its file name without `.json`.
     pub name: String,
@@ -50,6 +51,8 @@ pub struct Plan {
     pub decisions: BTreeMap<(String, u64), String>,
     /// Whether draws that are not overridden come from the seed or are neutral (no fault).
     pub otherwise: Otherwise,
+    /// After how many seeds of this scenario a sweep demands that everything it should reach was reached.
+    pub covers_within: u64,
 }
 
 /// Where undecided draws come from.
@@ -108,6 +111,8 @@ pub struct Work {
     pub rate: Option<(u64, Duration)>,
     /// Bytes of a value.
     pub value_bytes: usize,
+    /// What is read between the writes.
+    pub reads: Reads,
 }
 
 /// One step: wait for the trigger, then do.
@@ -115,7 +120,8 @@ pub struct Work {
 pub struct Step {
     /// When; conditions are armed when the step before has fired.
     pub trigger: Trigger,
-    /// Names fixed for later steps.
+    /// Names fixed for later steps, bound in this order before the actions. Nodes are distinct within one list: a later
+    /// `any` draws none that an earlier name holds.
     pub bind: Vec<(String, Target)>,
     /// What to do, in order.
     pub actions: Vec<Action>,

@@ -1,6 +1,12 @@
 //! The event vocabulary with cause ids, its codec, exports.
 //!
-//! A trace is recorded only when somebody will look at it: a sweep keeps digests, and runs a failing seed again.
+//! A trace is recorded only when somebody will look at it: a sweep keeps digests, and runs a failing seed again. It is
+//! a list of [`Event`]s, ascending by number; every event but the first ones names the event that made it happen, so
+//! that one can walk back from a violation to its beginnings ([`timeline`]).
+
+pub mod codec;
+pub mod timeline;
+pub mod words;
 
 use crate::history::Operation;
 use crate::raft::note::Note;

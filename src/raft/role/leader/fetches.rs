@@ -35,8 +35,8 @@ impl Leader {
         };
         let fetch = ParkedFetch { ticket, link, replica: request.replica, offset, request };
         if let Some(key) = fetch.replica {
-            self.supersede(ctx, key);
             self.note_fetch(ctx, key, link);
+            self.supersede(ctx, key);
             self.release_confirms(ctx);
         }
         match ctx.log.position(offset, last_epoch) {
@@ -137,6 +137,9 @@ impl Leader {
     fn supersede(&mut self, ctx: &mut Context, key: ReplicaKey) {
         while let Some(parked) = self.fetches.take_first(|parked| parked.what.replica == Some(key)) {
             self.answer_parked(ctx, parked.what);
+            // The new fetch was sent before this answer: what comes next on that link proves nothing (R10).
+            let index = self.find_or_track(ctx, key);
+            self.replicas[index].answered = None;
         }
     }
 

@@ -1,0 +1,12 @@
+//! Experiments made of many runs.
+//!
+//! A campaign brings what the simulated world may not have: threads, clocks, files. It reports progress through a
+//! callback and returns plain data; printing is the business of `cli`.
+
+pub mod hunt;
+pub mod library;
+pub mod results;
+pub mod sweep;
+
+pub use library::{Library, LoadError, Named};
+pub use sweep::{Failure, Progress, Sweep, SweepOptions, sweep};

@@ -1,0 +1,136 @@
+//! What is kept of a run: `sim-results/<scenario>/<seed>/`.
+//!
+//! ```text
+//! verdict.json     the judgement and everything needed to name the run again
+//! events.jsonl     every event, one JSON object a line
+//! trace.kbed       the same, compact
+//! history.jsonl    what clients asked and were told
+//! scenario.json    the resolved scenario: every draw explicit; it is itself a scenario
+//! summary.txt      what the terminal showed
+//! nodes/<id>/      each node's files at the end, in Kafka's layout
+//! ```
+#![expect(clippy::disallowed_methods, reason = "results are files")]
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::history::Operation;
+use crate::outcome::Verdict;
+use crate::scenario::plan::Plan;
+use crate::sim::Finished;
+use crate::trace;
+use crate::trace::timeline;
+
+/// A result that could not be written.
+#[derive(Debug)]
+pub struct WriteError {
+    path: PathBuf,
+    error: std::io::Error,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot write {}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// Writes a recorded run below `root`; the answer is its folder.
+pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, WriteError> {
+    let folder = root.join(&plan.name).join(plan.seed.to_string());
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|error| WriteError { path: folder.clone(), error })?;
+    }
+    let outcome = &finished.outcome;
+    put(&folder.join("verdict.json"), format!("{:#}\n", verdict(plan, finished)).as_bytes())?;
+    put(&folder.join("scenario.json"), plan.to_scenario_text().as_bytes())?;
+    put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
+    let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
+    put(&folder.join("events.jsonl"), events.as_bytes())?;
+    let history: String = finished.history.iter().enumerate().map(|(index, operation)| history_line(index, operation)).collect();
+    put(&folder.join("history.jsonl"), history.as_bytes())?;
+    put(&folder.join("summary.txt"), summary(plan, finished).as_bytes())?;
+    for (node, files) in finished.disks.iter().enumerate() {
+        for (path, bytes) in files {
+            put(&folder.join("nodes").join(node.to_string()).join(path), bytes)?;
+        }
+    }
+    Ok(folder)
+}
+
+/// A panic of a node is a verdict, not a message on the terminal.
+pub fn silence_panics() {
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_in_node = panic.location().is_some_and(|at| NODE_FOLDERS.iter().any(|folder| at.file().contains(folder)));
+        if !is_in_node {
+            shown(panic);
+        }
+    }));
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let fail = |error| WriteError { path: path.to_owned(), error };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(fail)?;
+    }
+    std::fs::write(path, bytes).map_err(fail)
+}
+
+fn verdict(plan: &Plan, finished: &Finished) -> serde_json::Value {
+    let outcome = &finished.outcome;
+    let violation = match &outcome.verdict {
+        Verdict::Violated(violation) => Some(violation),
+        Verdict::Passed | Verdict::Undecided(_) => None,
+    };
+    json!({
+        "version": 1,
+        "scenario": plan.name,
+        "scenario_hash": format!("0x{:016x}", plan.hash),
+        "seed": plan.seed,
+        "kraftbed": env!("CARGO_PKG_VERSION"),
+        "verdict": outcome.exit().word(),
+        "property": violation.map(|violation| violation.property),
+        "message": violation.map(|violation| &violation.message),
+        "at_nanoseconds": violation.map(|violation| violation.at.0),
+        "node": violation.and_then(|violation| violation.node),
+        "signature": outcome.signature(),
+        "digest": format!("0x{:016x}", outcome.digest),
+        "events": outcome.events,
+        "messages": outcome.messages,
+        "operations": outcome.operations,
+        "virtual_nanoseconds": outcome.virtual_time.as_nanos() as u64,
+        "leader_changes": outcome.leader_changes,
+        "plants": plan.quirks.iter().map(|quirk| quirk.name()).collect::<Vec<_>>(),
+        "faults": outcome.doses.iter().map(|(kind, count)| (kind.name(), *count)).collect::<std::collections::BTreeMap<_, _>>(),
+    })
+}
+
+fn history_line(index: usize, operation: &Operation) -> String {
+    let line = json!({
+        "index": index,
+        "client": operation.client.0,
+        "invoked": operation.invoked.0,
+        "returned": operation.returned.map(|at| at.0),
+        "ask": format!("{:?}", operation.ask),
+        "outcome": format!("{:?}", operation.outcome),
+    });
+    format!("{line}\n")
+}
+
+fn summary(plan: &Plan, finished: &Finished) -> String {
+    let outcome = &finished.outcome;
+    let verdict = match &outcome.verdict {
+        Verdict::Passed => "PASSED".to_owned(),
+        Verdict::Undecided(why) => format!("UNDECIDED {why}"),
+        Verdict::Violated(violation) => format!("FAILED {violation}\n\n{}", timeline::last_causes(&outcome.trace, 8)),
+    };
+    format!("{plan}\n{verdict}\n")
+}
+
+/// Panics in these folders are a node's.
+const NODE_FOLDERS: [&str; 8] =
+    ["src/raft", "src/log", "src/node", "src/record", "src/protocol", "src/machine", "src/client", "src/ids"];

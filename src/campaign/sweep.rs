@@ -1,0 +1,264 @@
+//! Many seeds over many scenarios, one world per thread.
+//!
+//! Runs are dealt in turn over the scenarios, so every prefix of a sweep is balanced. A sweep keeps digests only; a seed
+//! that fails is run again with recording on, and must fail again with the same digest: tracing is free, and every
+//! failure is a check of determinism.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "campaigns bring threads and clocks")]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::campaign::library::Named;
+use crate::digest::Digest;
+use crate::outcome::{Exit, Outcome, Verdict};
+use crate::prng::Prng;
+use crate::quirk::Quirks;
+use crate::scenario::FaultKind;
+use crate::scenario::plan::Plan;
+use crate::sim::recorder::Trace;
+use crate::sim::{Finished, RunOptions, run};
+
+/// What to sweep.
+#[derive(Debug)]
+pub struct SweepOptions {
+    /// The scenarios, in the order in which runs are dealt.
+    pub scenarios: Vec<Named>,
+    /// Runs in all.
+    pub seeds: u64,
+    /// The first seed.
+    pub seed_base: u64,
+    /// Worlds at a time.
+    pub jobs: usize,
+    /// This share of the runs: `(m, n)` is every n-th, beginning with the m-th, from 1.
+    pub partition: (u64, u64),
+    /// Begin no run after this.
+    pub time_limit: Option<Duration>,
+    /// Planted bugs, beside the scenarios' own.
+    pub quirks: Quirks,
+    /// This share of passing runs is run twice: numerator and denominator.
+    pub check_determinism: (u64, u64),
+}
+
+/// One way to fail, and the smallest seed that does.
+#[derive(Debug)]
+pub struct Failure {
+    /// The scenario, by name.
+    pub scenario: String,
+    /// The scenario's path.
+    pub path: String,
+    /// The smallest seed.
+    pub seed: u64,
+    /// The property.
+    pub property: String,
+    /// What makes two failures the same.
+    pub signature: String,
+    /// How many runs failed this way.
+    pub count: u64,
+    /// The recorded run of the smallest seed.
+    pub finished: Option<Finished>,
+}
+
+/// What a sweep came to.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    /// Runs that ended.
+    pub runs: u64,
+    /// Runs in which nothing forbidden was seen.
+    pub passed: u64,
+    /// Runs with a violation.
+    pub failed: u64,
+    /// Runs that the checker could not decide.
+    pub undecided: u64,
+    /// Whether a limit or a signal ended the sweep early.
+    pub partial: bool,
+    /// Simulated events.
+    pub events: u64,
+    /// Frames delivered.
+    pub messages: u64,
+    /// Client operations that ended.
+    pub operations: u64,
+    /// Virtual time of all runs.
+    pub virtual_time: Duration,
+    /// Real time.
+    pub wall: Duration,
+    /// Wrapping sum over runs, independent of order, jobs and partition.
+    pub digest: u64,
+    /// What was exercised, how often.
+    pub exercised: BTreeMap<String, u64>,
+    /// Doses given, by kind.
+    pub doses: BTreeMap<FaultKind, u64>,
+    /// Runs of each scenario.
+    pub runs_of: BTreeMap<String, u64>,
+    /// Time from the end of faults to quiet, of every run that came so far.
+    pub settle_times: Vec<Duration>,
+    /// Ways to fail, the most frequent first.
+    pub failures: Vec<Failure>,
+    /// A seed that came out differently the second time: scenario, seed, both digests.
+    pub nondeterminism: Option<(String, u64, u64, u64)>,
+}
+
+/// How far a sweep is.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Runs that ended.
+    pub done: u64,
+    /// Runs to do.
+    pub total: u64,
+    /// Runs that failed.
+    pub failed: u64,
+    /// Virtual time so far.
+    pub virtual_time: Duration,
+}
+
+/// Runs a sweep. `report` is called after every run; `interrupted` ends it early.
+pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(&Progress) + Sync)) -> Sweep {
+    let began = Instant::now();
+    let indices = assignments(options);
+    let total = indices.len() as u64;
+    let next = AtomicU64::new(0);
+    let shared = Mutex::new((Sweep::default(), BTreeMap::<(String, String), Failure>::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    let is_late = options.time_limit.is_some_and(|limit| began.elapsed() >= limit);
+                    let Some(&(scenario, seed)) = indices.get(turn as usize) else { return };
+                    if is_late || interrupted.load(Ordering::Relaxed) {
+                        shared.lock().expect("invariant: no run panics while it counts").0.partial = true;
+                        return;
+                    }
+                    let named = &options.scenarios[scenario];
+                    let outcome = run_one(named, seed, options);
+                    let mut shared = shared.lock().expect("invariant: no run panics while it counts");
+                    let (sweep, failures) = &mut *shared;
+                    sweep.count(named, &outcome);
+                    note_failure(failures, named, &outcome.0);
+                    report(&Progress { done: sweep.runs, total, failed: sweep.failed, virtual_time: sweep.virtual_time });
+                }
+            });
+        }
+    });
+    let (mut sweep, failures) = shared.into_inner().expect("invariant: no run panics while it counts");
+    sweep.failures = failures.into_values().collect();
+    sweep.failures.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.signature.cmp(&b.signature)));
+    sweep.record_failures(options);
+    sweep.wall = began.elapsed();
+    sweep
+}
+
+/// The plan of a scenario with a seed and additional planted bugs.
+pub fn plan_of(named: &Named, seed: u64, quirks: Quirks) -> Plan {
+    let mut plan = named.scenario.draw(seed, &named.name);
+    plan.quirks = quirks.iter().fold(plan.quirks, Quirks::with);
+    plan
+}
+
+/// The runs to do: (scenario, seed). A scenario with a pinned seed is run once.
+fn assignments(options: &SweepOptions) -> Vec<(usize, u64)> {
+    let count = options.scenarios.len() as u64;
+    let all = (0..options.seeds).map(|index| ((index % count) as usize, options.seed_base.wrapping_add(index / count)));
+    let unpinned = all.filter_map(|(scenario, seed)| match options.scenarios[scenario].scenario.seed() {
+        None => Some((scenario, seed)),
+        Some(pinned) if seed == options.seed_base => Some((scenario, pinned)),
+        Some(_) => None,
+    });
+    let (share, of) = options.partition;
+    let indexed: Vec<(usize, u64)> = unpinned.collect();
+    indexed.into_iter().enumerate().filter(|(index, _)| *index as u64 % of == share - 1).map(|(_, run)| run).collect()
+}
+
+/// Runs a seed, twice if its lot says so; the second digest is returned where it differs.
+fn run_one(named: &Named, seed: u64, options: &SweepOptions) -> (Outcome, Option<u64>) {
+    let plan = plan_of(named, seed, options.quirks);
+    let outcome = run(&plan, RunOptions::default()).outcome;
+    let (share, of) = options.check_determinism;
+    let is_checked = share > 0 && Prng::new(seed, Digest::of(b"check determinism")).chance(share, of);
+    if !is_checked {
+        return (outcome, None);
+    }
+    let again = run(&plan, RunOptions::default()).outcome.digest;
+    (outcome.clone(), (again != outcome.digest).then_some(again))
+}
+
+fn note_failure(failures: &mut BTreeMap<(String, String), Failure>, named: &Named, outcome: &Outcome) {
+    let Verdict::Violated(violation) = &outcome.verdict else { return };
+    let signature = outcome.signature().unwrap_or_default();
+    let key = (named.name.clone(), signature.clone());
+    let failure = failures.entry(key).or_insert_with(|| Failure {
+        scenario: named.name.clone(),
+        path: named.path.clone(),
+        seed: outcome.seed,
+        property: violation.property.to_owned(),
+        signature,
+        count: 0,
+        finished: None,
+    });
+    failure.count += 1;
+    failure.seed = failure.seed.min(outcome.seed);
+}
+
+impl Sweep {
+    fn count(&mut self, named: &Named, (outcome, again): &(Outcome, Option<u64>)) {
+        self.runs += 1;
+        match outcome.verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Violated(_) => self.failed += 1,
+            Verdict::Undecided(_) => self.undecided += 1,
+        }
+        self.events += outcome.events;
+        self.messages += outcome.messages;
+        self.operations += outcome.operations;
+        self.virtual_time += outcome.virtual_time;
+        *self.runs_of.entry(outcome.scenario.clone()).or_default() += 1;
+        self.settle_times.extend(outcome.settled_in);
+        let mut digest = Digest::new();
+        for word in [named.scenario.hash(), outcome.seed, outcome.digest] {
+            digest.word(word);
+        }
+        self.digest = self.digest.wrapping_add(digest.value());
+        for (what, count) in &outcome.exercised {
+            *self.exercised.entry(what.clone()).or_default() += count;
+        }
+        for (&kind, count) in &outcome.doses {
+            *self.doses.entry(kind).or_default() += count;
+        }
+        if let Some(again) = again {
+            self.nondeterminism.get_or_insert((outcome.scenario.clone(), outcome.seed, outcome.digest, *again));
+        }
+    }
+
+    /// Runs the smallest seed of each way to fail again, recorded; it must fail as it did in the sweep.
+    fn record_failures(&mut self, options: &SweepOptions) {
+        for failure in self.failures.iter_mut().take(RECORDED_MAX) {
+            let Some(named) = options.scenarios.iter().find(|named| named.path == failure.path) else { continue };
+            let plan = plan_of(named, failure.seed, options.quirks);
+            let first = run(&plan, RunOptions::default()).outcome.digest;
+            let finished = run(&plan, RunOptions { trace: Trace::Recorded, until: None });
+            if finished.outcome.digest != first {
+                let digests = (failure.scenario.clone(), failure.seed, first, finished.outcome.digest);
+                self.nondeterminism.get_or_insert(digests);
+            }
+            failure.finished = Some(finished);
+        }
+    }
+
+    /// How the sweep ends.
+    pub fn exit(&self) -> Exit {
+        let liveness_only = self.failures.iter().all(|failure| crate::check::is_liveness(&failure.property));
+        match () {
+            () if self.nondeterminism.is_some() => Exit::Nondeterminism,
+            () if self.failed > 0 && liveness_only => Exit::NoProgress,
+            () if self.failed > 0 => Exit::Violated,
+            () if self.partial => Exit::Interrupted,
+            () if self.runs == 0 => Exit::NothingSelected,
+            () if self.undecided > 0 => Exit::Undecided,
+            () => Exit::Passed,
+        }
+    }
+}
+
+/// So many ways to fail are recorded; the others keep their replay line.
+const RECORDED_MAX: usize = 8;

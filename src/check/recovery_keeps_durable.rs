@@ -1,0 +1,184 @@
+//! Recovery keeps what was durable, adds nothing that was never written, and claims no more than the platter vouches for.
+//!
+//! For every start, and for every audit (the real recovery run over a copy of one image that a power loss could leave):
+//! with `disk` what every such image would hold,
+//! - the recovered log reaches the end of what is durable, and the newest batches agree with it;
+//! - it ends no later than any log that lay there, and every batch it kept was once written;
+//! - `flushed` is at most the durable end (R12), and no synced data is reported missing (R11) unless a durable fault took
+//!   it;
+//! - the recovered quorum-state is at least the durable one.
+//!
+//! Source: DESIGN 3, R11 and R12, and 4, Disk; `kraft-protocol.md` 3.5 and 4.5, where Java's recovery can lose committed
+//! data silently.
+
+use std::collections::BTreeSet;
+
+use crate::check::ledger::mark_at;
+use crate::check::{BatchMark, DiskView, Interests, Observation, Property, Seen, Violation, What};
+use crate::ids::{Epoch, Offset};
+use crate::log::Recovered;
+use crate::record::RecordBatch;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct RecoveryKeepsDurable {
+    written: BTreeSet<(Offset, Offset, Epoch, u32)>,
+    recoveries: u64,
+}
+
+impl RecoveryKeepsDurable {
+    fn judge(&self, disk: &DiskView<'_>, recovered: &Recovered) -> Result<(), String> {
+        let durable_end = disk.durable_end();
+        if disk.is_impaired {
+            // What a durable fault left is anybody's guess; only inventions are still wrong.
+            return self.was_written(disk, &recovered.tail);
+        }
+        if recovered.end < durable_end {
+            let cuts: Vec<&str> = recovered.cuts.iter().map(|cut| cut.reason.as_str()).collect();
+            return Err(format!("kept offsets up to {}, {durable_end} is durable; cuts: {cuts:?}", recovered.end));
+        }
+        if recovered.flushed > durable_end {
+            let flushed = recovered.flushed;
+            return Err(format!("calls {flushed} flushed, another power loss would keep {durable_end}"));
+        }
+        if let Some(epoch) = recovered.recovering {
+            return Err(format!("found synced data missing (recovering above epoch {epoch}), and none is"));
+        }
+        durable_is_kept(disk, &recovered.tail)?;
+        self.was_written(disk, &recovered.tail)?;
+        election_is_kept(disk, recovered)
+    }
+
+    fn was_written(&self, disk: &DiskView<'_>, tail: &[RecordBatch]) -> Result<(), String> {
+        let is_known = |mark: &BatchMark| {
+            mark_at(disk.log, mark.base).as_ref() == Some(mark)
+                || self.written.contains(&(mark.base, mark.end, mark.epoch, mark.crc))
+        };
+        match tail.iter().map(BatchMark::of).find(|mark| !is_known(mark)) {
+            Some(mark) => Err(format!("kept offset {} of epoch {}, which was never written", mark.base, mark.epoch)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The recovered batches are the durable ones, as far as those go.
+fn durable_is_kept(disk: &DiskView<'_>, tail: &[RecordBatch]) -> Result<(), String> {
+    let durable_end = disk.durable_end();
+    let durable = &disk.log[..disk.durable];
+    for mark in tail.iter().map(BatchMark::of).take_while(|mark| mark.base < durable_end) {
+        let Some(kept) = mark_at(durable, mark.base) else {
+            return Err(format!("has a batch at {}, where the durable log has none", mark.base));
+        };
+        if kept != mark {
+            return Err(format!("has epoch {} at offset {}, durable is epoch {}", mark.epoch, mark.base, kept.epoch));
+        }
+    }
+    Ok(())
+}
+
+fn election_is_kept(disk: &DiskView<'_>, recovered: &Recovered) -> Result<(), String> {
+    let Some(durable) = disk.quorum else { return Ok(()) };
+    let Some(kept) = &recovered.quorum else {
+        return Err(format!("lost the quorum-state of epoch {}", durable.epoch));
+    };
+    let is_older = kept.epoch < durable.epoch
+        || kept.epoch == durable.epoch && durable.vote.is_some() && kept.vote != durable.vote && kept.leader.is_none();
+    match is_older {
+        true => Err(format!("has quorum-state epoch {} vote {:?}, durable is {durable:?}", kept.epoch, kept.vote)),
+        false => Ok(()),
+    }
+}
+
+impl BatchMark {
+    /// The mark of a batch.
+    pub fn of(batch: &RecordBatch) -> BatchMark {
+        BatchMark { base: batch.base_offset(), end: batch.end(), epoch: batch.leader_epoch(), crc: batch.header.crc }
+    }
+}
+
+impl Property for RecoveryKeepsDurable {
+    fn name(&self) -> &'static str {
+        "recovery_keeps_durable"
+    }
+
+    fn statement(&self) -> &'static str {
+        "Recovery of any image a power loss can leave keeps all that was durable and invents nothing (DESIGN 3, R11 and R12)."
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::STARTED | Interests::AUDITED | Interests::LOG
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
+        let Observation { node, disks, what, .. } = *seen.observation;
+        let judged = match (what, disks.get(node)) {
+            (What::Started { recovered, .. } | What::Audited { recovered }, Some(disk)) => {
+                self.recoveries += 1;
+                self.judge(disk, recovered)
+            }
+            _ => Ok(()),
+        };
+        judged.or_else(|lie| self.fails(seen, format!("recovery of node {node} {lie}")))?;
+        if let Some(mirror) = seen.ledger.node(node).filter(|_| seen.kinds.overlap(Interests::LOG)) {
+            self.written.extend(mirror.added().iter().map(|mark| (mark.base, mark.end, mark.epoch, mark.crc)));
+        }
+        Ok(())
+    }
+
+    fn exercised(&self) -> u64 {
+        self.recoveries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::{Stage, batch, mark};
+
+    fn stage() -> Stage {
+        let mut stage = Stage::of(RecoveryKeepsDurable::default(), 1);
+        stage.node(0).write(&[mark(0, 3, 1), mark(3, 6, 1)]).sync().persist(1, Some(0), None);
+        stage.step(0).unwrap();
+        stage
+    }
+
+    #[test]
+    fn a_faithful_recovery() {
+        let mut stage = stage();
+        stage.start(0).unwrap();
+        assert_eq!(stage.exercised(), 1);
+    }
+
+    #[test]
+    fn a_recovery_that_cuts_synced_batches() {
+        let mut stage = stage();
+        let recovered = Recovered { end: Offset(3), flushed: Offset(3), ..stage.node(0).recovered() };
+        let violation = stage.see(0, What::Audited { recovered: &recovered }).unwrap_err();
+        assert!(violation.message.contains("kept offsets up to 3, 6 is durable"));
+    }
+
+    #[test]
+    fn a_recovery_that_calls_the_cache_flushed() {
+        let mut stage = stage();
+        stage.node(0).write(&[mark(6, 7, 1)]);
+        let recovered = Recovered { end: Offset(7), flushed: Offset(7), ..stage.node(0).recovered() };
+        assert!(stage.start_with(0, &recovered).is_err());
+    }
+
+    #[test]
+    fn a_recovery_that_invents() {
+        let mut stage = stage();
+        let invented = batch(6, 2, &[99]);
+        let recovered = Recovered { end: Offset(7), tail: vec![invented], ..stage.node(0).recovered() };
+        let violation = stage.start_with(0, &recovered).unwrap_err();
+        assert!(violation.message.ends_with("kept offset 6 of epoch 2, which was never written"));
+    }
+
+    #[test]
+    fn a_recovery_that_forgets_a_vote() {
+        let mut stage = stage();
+        let mut recovered = stage.node(0).recovered();
+        recovered.quorum.as_mut().expect("a quorum-state was persisted").epoch = Epoch(0);
+        assert!(stage.start_with(0, &recovered).is_err());
+    }
+}

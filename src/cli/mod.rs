@@ -1,0 +1,55 @@
+//! Arguments, call, print. One file per command; no logic.
+
+pub mod hunt;
+pub mod list;
+pub mod run;
+pub mod serve;
+pub mod show;
+pub mod sweep;
+
+use clap::{Parser, Subcommand};
+
+use crate::outcome::Exit;
+
+/// Kafka Raft as a deterministic simulation testbed.
+#[derive(Debug, Parser)]
+#[command(name = "kraftbed", version, about, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One simulated run from (scenario, seed).
+    Run(run::Arguments),
+    /// Many seeds over many scenarios.
+    Sweep(sweep::Arguments),
+    /// Plants every known bug in turn and shows what catches it, and how soon.
+    Hunt(hunt::Arguments),
+    /// What exists, a line each.
+    List(list::Arguments),
+    /// One real node on real ports.
+    Serve(serve::Arguments),
+}
+
+/// Parses the command line, runs the command, and says how the process is to end.
+pub fn main() -> std::process::ExitCode {
+    let arguments = Arguments::parse();
+    let exit = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
+        Command::Hunt(arguments) => hunt::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Serve(arguments) => return serve::run(&arguments),
+    };
+    exit.unwrap_or_else(|error| {
+        eprintln!("kraftbed: {error}");
+        Exit::Usage
+    })
+    .into()
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 allowed, 1 safety violated, 2 usage or scenario error, 3 undecided, 4 nothing selected, 5 no progress,
+6 nondeterminism, 7 threshold or coverage missed, 101 panic of the testbed, 130/143 interrupted.";

@@ -1,0 +1,116 @@
+//! What commands share: how seeds are read, how outcomes are printed, and how they become JSON.
+#![expect(clippy::disallowed_methods, reason = "commands write files")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::outcome::{Outcome, Verdict};
+use crate::quirk::Quirk;
+use crate::sim::Finished;
+use crate::trace::timeline;
+
+/// Reads a seed: decimal, `0x…`, or a git hash, of which the first 64 bits count.
+pub fn parse_seed(text: &str) -> Result<u64, String> {
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(digits, 16).map_err(|error| format!("\"{text}\" is no hexadecimal seed: {error}"));
+    }
+    if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return u64::from_str_radix(&text[..16], 16).map_err(|error| error.to_string());
+    }
+    text.parse().map_err(|_| format!("\"{text}\" is no seed: expected a decimal number, 0x and hexadecimal digits, or a git hash"))
+}
+
+/// Reads the name of a planted bug.
+pub fn parse_plant(text: &str) -> Result<Quirk, String> {
+    Quirk::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Quirk::ALL.iter().map(|quirk| quirk.name()).collect();
+        match crate::scenario::nearest(text, &known) {
+            Some(nearest) => format!("no plant is called \"{text}\"; did you mean \"{nearest}\"?"),
+            None => format!("no plant is called \"{text}\"; `kraftbed list plants` shows them"),
+        }
+    })
+}
+
+/// The one line that replays a run.
+pub fn replay(path: &str, seed: u64, plants: &[Quirk]) -> String {
+    let plants: String = plants.iter().map(|plant| format!(" --plant {plant}")).collect();
+    format!("kraftbed run {path} --seed {seed}{plants}")
+}
+
+/// A violation for people: the property, what was seen, the last causal events, the files, the replay line.
+pub fn failure(finished: &Finished, replay: &str, folder: Option<&Path>) -> String {
+    let outcome = &finished.outcome;
+    let Verdict::Violated(violation) = &outcome.verdict else { return String::new() };
+    let mut text = format!("FAILED {}: {} ({})\n", violation.property, violation.message, violation.at);
+    if !outcome.trace.is_empty() {
+        text.push('\n');
+        text.push_str(&timeline::last_causes(&outcome.trace, CAUSES_SHOWN));
+        text.push('\n');
+    }
+    let doses: Vec<String> = outcome.doses.iter().map(|(kind, count)| format!("{} ×{count}", kind.name())).collect();
+    text.push_str(&format!("faults so far: {}\n", if doses.is_empty() { "none".to_owned() } else { doses.join(", ") }));
+    if let Some(folder) = folder {
+        text.push_str(&format!("files: {}\n", folder.display()));
+    }
+    text.push_str(&format!("replay: {replay}\n"));
+    text
+}
+
+/// The outcome of one run as JSON.
+pub fn outcome_json(outcome: &Outcome, replay: &str) -> Value {
+    let violation = match &outcome.verdict {
+        Verdict::Violated(violation) => Some(violation),
+        Verdict::Passed | Verdict::Undecided(_) => None,
+    };
+    let faults: serde_json::Map<String, Value> =
+        outcome.doses.iter().map(|(kind, count)| (kind.name().to_owned(), json!(count))).collect();
+    json!({
+        "verdict": outcome.exit().word(),
+        "property": violation.map(|violation| violation.property),
+        "message": violation.map(|violation| violation.message.clone()),
+        "at_seconds": violation.map(|violation| seconds(Duration::from_nanos(violation.at.0))),
+        "signature": outcome.signature(),
+        "scenario": outcome.scenario,
+        "seed": outcome.seed,
+        "digest": digest(outcome.digest),
+        "events": outcome.events,
+        "messages": outcome.messages,
+        "operations": outcome.operations,
+        "virtual_seconds": seconds(outcome.virtual_time),
+        "leader_changes": outcome.leader_changes,
+        "settled_in_seconds": outcome.settled_in.map(seconds),
+        "faults": faults,
+        "replay": replay,
+    })
+}
+
+/// A digest as it is printed everywhere.
+pub fn digest(digest: u64) -> String {
+    format!("0x{digest:016x}")
+}
+
+/// Seconds with microseconds, for JSON.
+pub fn seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
+}
+
+/// CPU time of this process, and its largest resident size in bytes; zeros where the system does not tell.
+pub fn resources() -> (Duration, u64) {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
+    let peak_kib: u64 = peak.and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    (Duration::from_millis((ticks(11) + ticks(12)) * 10), peak_kib * 1024)
+}
+
+/// Where results go.
+pub fn results_root() -> PathBuf {
+    PathBuf::from("sim-results")
+}
+
+const CAUSES_SHOWN: usize = 8;

@@ -1,0 +1,141 @@
+//! A client: a session and what is asked of it, with a report of every invoke and return.
+//!
+//! A driver gives it what a session is given, except asks, and carries out what it says. The events go into the
+//! history, stamped by the driver with the history's clock: invokes when they were reported, before their frames leave;
+//! returns when they were reported, after the frames that caused them arrived. So an operation's interval contains the
+//! moment at which it happened.
+
+use bytes::Bytes;
+
+use crate::client::{Ask, AskId, Brief, Config, Delivery, Input, Kind, Output, Session, Told, Workload, values};
+use crate::history;
+use crate::history::{ClientId, Outcome, Recorder};
+use crate::ids::Offset;
+use crate::prng::Prng;
+use crate::record::RecordBatch;
+use crate::time::Instant;
+
+/// One client of a run.
+#[derive(Clone, Debug)]
+pub struct Client {
+    session: Session,
+    workload: Workload,
+    said: Vec<Output>,
+}
+
+/// Something for the history.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The client asked.
+    Invoked { serial: u64, ask: history::Ask },
+    /// The client was told.
+    Returned { serial: u64, outcome: Outcome },
+    /// The client was given committed batches, asked for from `from`. Comes before the operation's return.
+    Consumed { from: Offset, batches: Vec<RecordBatch>, high_watermark: Offset },
+}
+
+impl Event {
+    /// Writes an invoke or a return down; the answer is the operation's index in the history.
+    pub fn record(&self, at: Instant, client: ClientId, history: &mut Recorder) -> Option<usize> {
+        match self {
+            Event::Invoked { serial, ask } => Some(history.invoked(at, client, *serial, ask.clone())),
+            Event::Returned { serial, outcome } => Some(history.returned(at, client, *serial, outcome.clone())),
+            Event::Consumed { .. } => None,
+        }
+    }
+}
+
+impl Client {
+    /// A client that has done nothing yet. The brief's kind decides about idempotence and batches in flight, whatever
+    /// `config` says.
+    pub fn new(mut config: Config, brief: Brief, mut prng: Prng) -> Client {
+        let workload = Workload::new(brief, Prng::new(prng.word(), WORKLOAD_STREAM));
+        config.produce_in_flight_max = workload.appends_in_flight_max();
+        config.delivery = match brief.kind {
+            Kind::Append => Delivery::AtMostOnce,
+            Kind::Producer => Delivery::ExactlyOnce,
+        };
+        Client { session: Session::new(config, prng), workload, said: Vec::new() }
+    }
+
+    /// Its number in the history.
+    pub fn id(&self) -> ClientId {
+        self.workload.brief().client
+    }
+
+    /// Takes one input (never an ask), asks what is due, and reports both. A tick at the start sets it going.
+    pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>, events: &mut Vec<Event>) {
+        assert!(!matches!(input, Input::Ask { .. }), "a client decides for itself what to ask");
+        self.step_session(now, input, out, events);
+        while let Some((serial, ask)) = self.workload.next(now) {
+            let asked = self.wire_ask(&ask);
+            events.push(Event::Invoked { serial, ask });
+            self.step_session(now, Input::Ask { id: AskId(serial), ask: asked }, out, events);
+        }
+    }
+
+    /// When to call [`Client::step`] with a tick at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.deadline().into_iter().chain(self.workload.deadline()).min()
+    }
+
+    /// Stops pacing: finish what was to be done, then read the log once more if the brief says so. Step the client
+    /// afterwards.
+    pub fn finish(&mut self) {
+        self.workload.finish();
+    }
+
+    /// Whether everything it was to do has ended.
+    pub fn is_done(&self) -> bool {
+        self.workload.is_done()
+    }
+
+    /// What it does and how far it is.
+    pub fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
+    fn step_session(&mut self, now: Instant, input: Input, out: &mut Vec<Output>, events: &mut Vec<Event>) {
+        let mut said = std::mem::take(&mut self.said);
+        self.session.step(now, input, &mut said);
+        for output in said.drain(..) {
+            match output {
+                Output::Told { id, told } => self.on_told(id, told, events),
+                output => out.push(output),
+            }
+        }
+        self.said = said;
+    }
+
+    fn on_told(&mut self, id: AskId, told: Told, events: &mut Vec<Event>) {
+        let AskId(serial) = id;
+        let outcome = match told {
+            Told::Produced { base } => Outcome::Ok(history::Told::Appended { offset: base.0 }),
+            Told::Tail { end } => Outcome::Ok(history::Told::Tail { end: end.0 }),
+            Told::Fetched { from, batches, high_watermark } => {
+                let read = values::read(from, &batches);
+                if let Some(high_watermark) = high_watermark {
+                    events.push(Event::Consumed { from, batches, high_watermark });
+                }
+                Outcome::Ok(read)
+            }
+            Told::Unreadable { reason } => Outcome::Ok(history::Told::Unreadable { reason }),
+            Told::Failed { .. } => Outcome::Failed,
+            Told::Open => Outcome::Open,
+        };
+        self.workload.on_returned(serial, &outcome);
+        events.push(Event::Returned { serial, outcome });
+    }
+
+    fn wire_ask(&self, ask: &history::Ask) -> Ask {
+        let encode = |&value: &u64| -> Bytes { values::encode(value, self.workload.brief().value_bytes) };
+        match ask {
+            history::Ask::Append { values } => Ask::Produce { values: values.iter().map(encode).collect() },
+            history::Ask::Read { from } => Ask::Fetch { from: Offset(*from) },
+            history::Ask::Tail => Ask::Tail,
+        }
+    }
+}
+
+/// The workload draws from a stream of its own, so that a retry more changes nothing of what is asked.
+const WORKLOAD_STREAM: u64 = 1;

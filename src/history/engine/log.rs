@@ -1,0 +1,436 @@
+//! The log monitor: were these answers given by one log?
+//!
+//! In general that question is a search through all orders of the operations. Offsets answer it: an acknowledged append
+//! *says* where it stands, so the order is known, and what remains is to check that it is possible. Three statements
+//! are checked, each in O(log n) for every value or answer:
+//!
+//! 1. **Content.** An offset holds one value or none, for ever; a value stands at one offset; the values of one append
+//!    are adjacent; nothing stands in the log whose append failed, or that nobody has appended yet. Two answers that
+//!    disagree are a violation whichever of them came first. An open append stands once or not at all: clients that
+//!    cannot recognise their own duplicates never send a value twice, and those that can must not see one.
+//! 2. **Real time of appends and tails.** Each answer proves that the log had reached some length: an append at `b` of
+//!    `n` values, `b + n`; a tail read, its end; a read of committed values, the offset after its last. Whoever *asks*
+//!    afterwards finds no less: an append that is invoked later gets a larger offset, a tail read invoked later says no
+//!    smaller end. (`linearizability.md` 4.5: no operation of a lower position is called after one of a higher position
+//!    has returned.)
+//! 3. **Reads** of committed values need not be up to date, a plain consumer is not promised that; but what they return
+//!    is committed, so it counts as proof in 1 and 2.
+//!
+//! Offsets between values are legal: a new leader writes a record of its own. Hence an open append that nobody has seen
+//! needs no place. For the same reason the monitor is exact: if 1 and 2 hold, the appends and tails in the order of
+//! their positions are the log's history. (A test compares it with brute force over all orders.)
+//!
+//! **Use.** Tell [`LogMonitor`] of invokes and returns in the order in which they happened, as `check` does during a run,
+//! or give a finished history to [`check`].
+
+use std::collections::BTreeMap;
+
+use crate::history::engine::gaps::Gaps;
+use crate::history::{Ask, ClientId, Operation, Outcome, Told, value};
+use crate::time::Instant;
+
+/// What kind of lie was told. (Names after Jepsen's analysis of Kafka-like logs, where it has one.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Anomaly {
+    /// An acknowledged value is not where it was said to be.
+    LostWrite,
+    /// One value at two offsets.
+    Duplicate,
+    /// Two appends were acknowledged at one offset.
+    SharedOffset,
+    /// What was read at an offset differs from what is said of it later.
+    Rewritten,
+    /// The values of one append are not adjacent, or the log ended between them.
+    TornBatch,
+    /// A value was read whose append failed.
+    DirtyRead,
+    /// A value was read that nobody had appended.
+    Invented,
+    /// A tail read ends below what was known before it was asked.
+    StaleTail,
+    /// An append stands below what was known before it was asked.
+    Reordered,
+    /// An answer that no log could have given.
+    Unreadable,
+}
+
+/// Operations that cannot all have happened in one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The kind.
+    pub anomaly: Anomaly,
+    /// What conflicts, in words.
+    pub message: String,
+    /// The operations that conflict, by index in the history; the last is the one that gave it away.
+    pub operations: Vec<usize>,
+}
+
+/// Follows a history as it happens.
+#[derive(Clone, Debug, Default)]
+pub struct LogMonitor {
+    facts: Vec<Fact>,
+    /// Value → the append it belongs to, and its place among that append's values.
+    origins: BTreeMap<u64, (usize, u64)>,
+    /// Offset → the value there, and the operation whose answer said so first.
+    contents: BTreeMap<u64, (u64, usize)>,
+    /// Offsets that were read and hold no value.
+    gaps: Gaps,
+    /// Where the log was said to end, and to whom first.
+    ends: BTreeMap<u64, usize>,
+    /// The greatest length that was proved, and by which operation.
+    known: Option<Proof>,
+    answers: u64,
+}
+
+/// The log had this length when this operation returned.
+#[derive(Clone, Copy, Debug)]
+struct Proof {
+    end: u64,
+    by: usize,
+}
+
+/// What must be remembered of an operation.
+#[derive(Clone, Debug)]
+struct Fact {
+    client: ClientId,
+    invoked: Instant,
+    returned: Option<Instant>,
+    /// What was known when it was invoked.
+    floor: Option<Proof>,
+    said: Said,
+}
+
+#[derive(Clone, Debug)]
+enum Said {
+    Append { values: Vec<u64>, base: Option<u64>, is_failed: bool },
+    Tail { end: Option<u64> },
+    Read { from: u64, next: Option<u64> },
+}
+
+/// Judges a finished history. Events of one instant count as concurrent.
+pub fn check(history: &[Operation]) -> Result<(), Violation> {
+    let mut events: Vec<(Instant, bool, usize)> = Vec::with_capacity(history.len() * 2);
+    for (index, operation) in history.iter().enumerate() {
+        events.push((operation.invoked, false, index));
+        // Failed operations may lack a time of return; they are judged at the end.
+        let ends = operation.outcome != Outcome::Open;
+        events.extend(ends.then_some((operation.returned.unwrap_or(Instant(u64::MAX)), true, index)));
+    }
+    events.sort();
+    let (mut monitor, mut numbers) = (LogMonitor::default(), vec![0; history.len()]);
+    for (_, is_return, index) in events {
+        if is_return {
+            monitor.on_returned(numbers[index], &history[index]).map_err(|violation| violation.renumbered(&numbers))?;
+        } else {
+            numbers[index] = monitor.facts.len();
+            monitor.on_invoked(numbers[index], &history[index]);
+        }
+    }
+    Ok(())
+}
+
+impl LogMonitor {
+    /// A monitor that has seen nothing.
+    pub fn new() -> LogMonitor {
+        LogMonitor::default()
+    }
+
+    /// How many answers were put to the test.
+    pub fn answers(&self) -> u64 {
+        self.answers
+    }
+
+    /// An operation was invoked. Operations are numbered from 0 in the order of their invokes; the outcome is not
+    /// looked at.
+    pub fn on_invoked(&mut self, index: usize, operation: &Operation) {
+        assert_eq!(index, self.facts.len(), "operations are numbered in the order of their invokes");
+        let said = match &operation.ask {
+            Ask::Append { values } => {
+                for (place, value) in (0..).zip(values) {
+                    let before = self.origins.insert(*value, (index, place));
+                    assert!(before.is_none(), "value {} is appended twice: it must be unique", value::name(*value));
+                }
+                Said::Append { values: values.clone(), base: None, is_failed: false }
+            }
+            Ask::Tail => Said::Tail { end: None },
+            Ask::Read { from } => Said::Read { from: *from, next: None },
+        };
+        let (client, invoked) = (operation.client, operation.invoked);
+        self.facts.push(Fact { client, invoked, returned: None, floor: self.known, said });
+    }
+
+    /// An operation has ended as its outcome says.
+    pub fn on_returned(&mut self, index: usize, operation: &Operation) -> Result<(), Violation> {
+        if operation.outcome == Outcome::Open {
+            return Ok(());
+        }
+        self.answers += 1;
+        self.facts[index].returned = operation.returned;
+        match (&operation.ask, &operation.outcome) {
+            (_, Outcome::Open) => Ok(()),
+            (_, Outcome::Ok(told)) if largest_offset(told) > OFFSET_MAX => {
+                Err(self.unreadable(index, &format!("offset {}", largest_offset(told))))
+            }
+            (Ask::Append { .. }, Outcome::Failed) => self.on_failed(index),
+            (Ask::Tail | Ask::Read { .. }, Outcome::Failed) => Ok(()),
+            (Ask::Append { values }, Outcome::Ok(Told::Appended { offset })) => {
+                self.place(index, *offset, index)?;
+                self.prove(offset + values.len() as u64, index);
+                Ok(())
+            }
+            (Ask::Tail, Outcome::Ok(Told::Tail { end })) => self.on_tail(index, *end),
+            (Ask::Read { from }, Outcome::Ok(Told::Read { values, next })) => self.on_read(index, *from, values, *next),
+            (_, Outcome::Ok(Told::Unreadable { reason })) => Err(self.unreadable(index, reason)),
+            (ask, Outcome::Ok(told)) => Err(self.unreadable(index, &format!("{told:?} does not answer {ask:?}"))),
+        }
+    }
+
+    fn on_failed(&mut self, index: usize) -> Result<(), Violation> {
+        let Said::Append { base, is_failed, .. } = &mut self.facts[index].said else { unreachable!("appends fail") };
+        *is_failed = true;
+        match *base {
+            None => Ok(()),
+            Some(offset) => {
+                let by = self.contents[&offset].1;
+                Err(self.violation(
+                    Anomaly::DirtyRead,
+                    &[by, index],
+                    format!("{}, whose append had failed", self.told(by)),
+                ))
+            }
+        }
+    }
+
+    fn on_tail(&mut self, index: usize, end: u64) -> Result<(), Violation> {
+        self.facts[index].said = Said::Tail { end: Some(end) };
+        if let Some(floor) = self.facts[index].floor.filter(|floor| end < floor.end) {
+            let message = format!("{}, after {}", self.told(index), self.told(floor.by));
+            return Err(self.violation(Anomaly::StaleTail, &[floor.by, index], message));
+        }
+        if let Some(append) = end.checked_sub(1).and_then(|last| self.append_at(last))
+            && self.append_at(end) == Some(append)
+        {
+            let message = format!("{}, in the midst of {}", self.told(index), self.asked(append));
+            return Err(self.violation(Anomaly::TornBatch, &[append, index], message));
+        }
+        self.ends.entry(end).or_insert(index);
+        self.prove(end, index);
+        Ok(())
+    }
+
+    fn on_read(&mut self, index: usize, from: u64, values: &[(u64, u64)], next: u64) -> Result<(), Violation> {
+        self.facts[index].said = Said::Read { from, next: Some(next) };
+        let mut due = from;
+        for &(offset, value) in values {
+            if offset < due || offset >= next {
+                let reason = format!("offset {offset} where {due} or more was due, below {next}");
+                return Err(self.unreadable(index, &reason));
+            }
+            self.on_gap(index, due, offset)?;
+            self.on_value(index, offset, value)?;
+            due = offset + 1;
+        }
+        if due > next {
+            return Err(self.unreadable(index, &format!("goes on at {next}, below {due}")));
+        }
+        self.on_gap(index, due, next)?;
+        if next > from {
+            self.prove(next, index);
+        }
+        Ok(())
+    }
+
+    /// A read found no value at these offsets.
+    fn on_gap(&mut self, index: usize, from: u64, to: u64) -> Result<(), Violation> {
+        if from == to {
+            return Ok(());
+        }
+        if let Some((&offset, &(_, by))) = self.contents.range(from..to).next() {
+            let message = format!("{} and found nothing at offset {offset}, but {}", self.told(index), self.told(by));
+            return Err(self.violation(self.disagreement(by, index), &[by, index], message));
+        }
+        self.gaps.insert(from, to, index);
+        Ok(())
+    }
+
+    /// A read found this value at this offset.
+    fn on_value(&mut self, index: usize, offset: u64, value: u64) -> Result<(), Violation> {
+        if self.contents.get(&offset).is_some_and(|&(there, _)| there == value) {
+            return Ok(());
+        }
+        let found = || format!("{} and found {} at offset {offset}", self.told(index), value::name(value));
+        let Some(&(append, place)) = self.origins.get(&value) else {
+            return Err(self.violation(Anomaly::Invented, &[index], format!("{}, which nobody had appended", found())));
+        };
+        let Said::Append { base, is_failed, .. } = &self.facts[append].said else {
+            unreachable!("values are appended")
+        };
+        if *is_failed {
+            let message = format!("{}, but {}", found(), self.told(append));
+            return Err(self.violation(Anomaly::DirtyRead, &[append, index], message));
+        }
+        if let Some(base) = base.filter(|base| base + place != offset) {
+            let by = self.contents[&(base + place)].1;
+            let message = format!("{}, but {} at offset {}", found(), self.told(by), base + place);
+            return Err(self.violation(Anomaly::Duplicate, &[by, index], message));
+        }
+        let Some(base) = offset.checked_sub(place) else {
+            let message = format!("{}, too low for {}", found(), self.told(append));
+            return Err(self.violation(Anomaly::TornBatch, &[append, index], message));
+        };
+        self.place(append, base, index)
+    }
+
+    /// The values of an append stand from `base` on, as operation `by` was told.
+    fn place(&mut self, append: usize, base: u64, by: usize) -> Result<(), Violation> {
+        let fact = &mut self.facts[append];
+        let Said::Append { values, base: known, .. } = &mut fact.said else {
+            unreachable!("only appends have a place")
+        };
+        if let Some(before) = *known {
+            if before == base {
+                return Ok(());
+            }
+            let seen = self.contents[&before].1;
+            let message = format!("{}, but {} from offset {before} on", self.told_at(append, base), self.told(seen));
+            return Err(self.violation(Anomaly::Duplicate, &[seen, append], message));
+        }
+        *known = Some(base);
+        let values = values.clone();
+        if let Some(floor) = fact.floor.filter(|floor| base < floor.end) {
+            let message = format!(
+                "{} stands at offset {base}, but it was asked for after {}",
+                self.asked(append),
+                self.told(floor.by)
+            );
+            return Err(self.violation(Anomaly::Reordered, &[floor.by, append, by], message));
+        }
+        if let Some((_, &tail)) = self.ends.range(base + 1..(base + values.len() as u64).max(base + 1)).next() {
+            let message = format!("{}, in the midst of {}", self.told(tail), self.told(append));
+            return Err(self.violation(Anomaly::TornBatch, &[append, tail], message));
+        }
+        for (offset, value) in (base..).zip(values) {
+            self.put(offset, value, by)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, offset: u64, value: u64, by: usize) -> Result<(), Violation> {
+        let other = self.contents.get(&offset).map(|&(_, other)| other).or_else(|| self.gaps.get(offset));
+        let Some(other) = other else {
+            self.contents.insert(offset, (value, by));
+            return Ok(());
+        };
+        let there = self.contents.get(&offset).map_or("nothing".to_owned(), |&(there, _)| value::name(there));
+        let message = format!(
+            "{}, so {} stands at offset {offset}, but {} and {there} stood there",
+            self.told(by),
+            value::name(value),
+            self.told(other)
+        );
+        Err(self.violation(self.disagreement(other, by), &[other, by], message))
+    }
+
+    /// The append whose value stands at this offset.
+    fn append_at(&self, offset: u64) -> Option<usize> {
+        let (value, _) = self.contents.get(&offset)?;
+        self.origins.get(value).map(|&(append, _)| append)
+    }
+
+    /// What to call it when `later` contradicts what `earlier` was told about an offset.
+    fn disagreement(&self, earlier: usize, later: usize) -> Anomaly {
+        let is_append = |index: usize| matches!(self.facts[index].said, Said::Append { .. });
+        match (is_append(earlier), is_append(later)) {
+            (true, true) => Anomaly::SharedOffset,
+            (true, false) => Anomaly::LostWrite,
+            (false, _) => Anomaly::Rewritten,
+        }
+    }
+
+    fn prove(&mut self, end: u64, by: usize) {
+        if self.known.is_none_or(|known| known.end < end) {
+            self.known = Some(Proof { end, by });
+        }
+    }
+
+    fn unreadable(&self, index: usize, reason: &str) -> Violation {
+        let message = format!("{} was answered with what no log contains: {reason}", self.asked(index));
+        self.violation(Anomaly::Unreadable, &[index], message)
+    }
+
+    fn violation(&self, anomaly: Anomaly, operations: &[usize], message: String) -> Violation {
+        let mut distinct: Vec<usize> = Vec::with_capacity(operations.len());
+        for &index in operations {
+            if !distinct.contains(&index) {
+                distinct.push(index);
+            }
+        }
+        Violation { anomaly, message, operations: distinct }
+    }
+
+    /// An operation as something that was asked: `append of c1-3 by client 1, asked at 2s`.
+    fn asked(&self, index: usize) -> String {
+        let Fact { client, invoked, said, .. } = &self.facts[index];
+        match said {
+            Said::Append { values, .. } => {
+                format!("append of {} by client {client}, asked at {invoked},", names(values))
+            }
+            Said::Tail { .. } => format!("tail read by client {client}, asked at {invoked},"),
+            Said::Read { from, .. } => format!("read from {from} by client {client}, asked at {invoked},"),
+        }
+    }
+
+    /// An operation as something that somebody was told.
+    fn told(&self, index: usize) -> String {
+        let Fact { client, said, .. } = &self.facts[index];
+        let at = self.facts[index].returned.map_or("some time".to_owned(), |at| at.to_string());
+        match said {
+            Said::Append { values, is_failed: true, .. } => {
+                format!("append of {} had failed for client {client} at {at}", names(values))
+            }
+            Said::Append { values, base: Some(base), .. } => {
+                format!("append of {} was acknowledged at offset {base} to client {client} at {at}", names(values))
+            }
+            Said::Append { values, base: None, .. } => format!("client {client} appended {}", names(values)),
+            Said::Tail { end } => format!("client {client} was told at {at} that the log ends at {}", known(*end)),
+            Said::Read { from, next } => format!("client {client} read {from}..{} at {at}", known(*next)),
+        }
+    }
+
+    fn told_at(&self, append: usize, base: u64) -> String {
+        let Fact { client, returned, said, .. } = &self.facts[append];
+        let Said::Append { values, .. } = said else { unreachable!("only appends have a place") };
+        let at = returned.map_or("some time".to_owned(), |at| at.to_string());
+        format!("append of {} was acknowledged at offset {base} to client {client} at {at}", names(values))
+    }
+}
+
+impl Violation {
+    /// Back from the order of invokes to the order of the history.
+    fn renumbered(mut self, numbers: &[usize]) -> Violation {
+        for operation in &mut self.operations {
+            *operation = numbers.iter().position(|number| number == operation).expect("invariant: all were numbered");
+        }
+        self
+    }
+}
+
+fn names(values: &[u64]) -> String {
+    values.iter().map(|&value| value::name(value)).collect::<Vec<_>>().join(" ")
+}
+
+fn known(offset: Option<u64>) -> String {
+    offset.map_or("an unknown offset".to_owned(), |offset| offset.to_string())
+}
+
+fn largest_offset(told: &Told) -> u64 {
+    match told {
+        Told::Appended { offset } => *offset,
+        Told::Tail { end } => *end,
+        Told::Read { next, .. } => *next,
+        Told::Unreadable { .. } => 0,
+    }
+}
+
+/// Offsets have 62 bits here, so that sums of them do not overflow. (Kafka's have 63.)
+const OFFSET_MAX: u64 = 1 << 62;

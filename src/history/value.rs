@@ -1,0 +1,43 @@
+//! How the values of a history are numbered, and called in words.
+//!
+//! A value must be unique in its history, or an offset could not be told from another by what stands there. The upper
+//! half of the number says who appended it, the lower half which of that client's values it is.
+
+use crate::history::ClientId;
+
+/// The number of a client's value. Clients have fewer than 2³¹ numbers, which leaves the top bit to [`foreign`].
+pub fn number(client: ClientId, sequence: u32) -> u64 {
+    assert!(client.0 < 1 << 31, "client {client} has no numbers of its own");
+    u64::from(client.0) << 32 | u64::from(sequence)
+}
+
+/// The number of a value that no client of the history can have appended, from a fingerprint of its bytes.
+pub fn foreign(fingerprint: u64) -> u64 {
+    fingerprint | FOREIGN
+}
+
+/// Whether no client of the history can have appended it.
+pub fn is_foreign(number: u64) -> bool {
+    number & FOREIGN != 0
+}
+
+/// A value in words: `c3-17` is value 17 of client 3.
+pub fn name(number: u64) -> String {
+    match number & FOREIGN {
+        0 => format!("c{}-{}", number >> 32, number & u64::from(u32::MAX)),
+        _ => format!("foreign-{number:016x}"),
+    }
+}
+
+const FOREIGN: u64 = 1 << 63;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_called_by_client_and_sequence() {
+        assert_eq!(name(number(ClientId(3), 17)), "c3-17");
+        assert_eq!(name(foreign(0x10)), "foreign-8000000000000010");
+    }
+}

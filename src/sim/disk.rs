@@ -1,0 +1,268 @@
+//! One node's disk: what its processes see (the cache) and what a power loss would leave (the platter).
+//!
+//! Bytes of a file are durable after a sync of the file, its name after a sync of its directory. Everything else may be
+//! lost, sector by sector and name by name, when the power fails; [`crate::sim::image`] picks what. A killed process
+//! leaves both cache and platter as they are.
+//!
+//! **Invariants**
+//! - `File::platter` is `None` exactly when the durable bytes are the first `platter_length` bytes of the cache.
+//! - operations are carried out one after another, in the order of the [`FileQueue`].
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::log::{FileName, FileOp, FileQueue, FileRange, Gone, QueuedOp};
+use crate::log::layout::Directory;
+
+/// The number of a file on one disk; names come and go, numbers do not.
+pub type FileNumber = usize;
+
+/// Bytes of a file, as the cache has them and as the platter has them.
+#[derive(Clone, Debug, Default)]
+pub struct File {
+    /// What a reader sees.
+    pub cache: Vec<u8>,
+    /// Length of the durable bytes.
+    pub platter_length: usize,
+    /// The durable bytes, where they are not simply the beginning of the cache.
+    pub platter: Option<Vec<u8>>,
+}
+
+/// A change of a directory that is not durable yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryChange {
+    /// A name appeared.
+    Create(FileName, FileNumber),
+    /// A name took the place of another.
+    Rename(FileName, FileName, FileNumber),
+    /// A name went away.
+    Remove(FileName),
+}
+
+/// A simulated disk.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// File contents, by number.
+    pub files: Vec<File>,
+    /// Names as a reader sees them.
+    pub names: BTreeMap<FileName, FileNumber>,
+    /// Names as the platter has them.
+    pub durable_names: BTreeMap<FileName, FileNumber>,
+    /// Changes of names that no directory sync has covered, oldest first.
+    pub pending: Vec<EntryChange>,
+    /// Operations of the running process.
+    pub queue: FileQueue,
+    /// The operation under way.
+    pub current: Option<QueuedOp>,
+}
+
+impl File {
+    /// The durable bytes.
+    pub fn durable(&self) -> &[u8] {
+        match &self.platter {
+            Some(platter) => platter,
+            None => &self.cache[..self.platter_length],
+        }
+    }
+
+    /// Whether a power loss could change what a reader sees.
+    pub fn is_dirty(&self) -> bool {
+        self.platter.is_some() || self.platter_length != self.cache.len()
+    }
+
+    /// Keeps the durable bytes apart before cache bytes below `from` change.
+    fn part(&mut self, from: usize) {
+        if self.platter.is_none() && from < self.platter_length {
+            self.platter = Some(self.cache[..self.platter_length].to_vec());
+        }
+    }
+
+    fn write(&mut self, at: usize, bytes: &[Bytes]) {
+        self.part(at);
+        if self.cache.len() < at {
+            self.cache.resize(at, 0);
+        }
+        let mut at = at;
+        for part in bytes {
+            let overlap = part.len().min(self.cache.len() - at);
+            self.cache[at..at + overlap].copy_from_slice(&part[..overlap]);
+            self.cache.extend_from_slice(&part[overlap..]);
+            at += part.len();
+        }
+    }
+
+    fn resize(&mut self, length: usize) {
+        self.part(length);
+        self.cache.resize(length, 0);
+    }
+
+    fn sync(&mut self) {
+        self.platter = None;
+        self.platter_length = self.cache.len();
+    }
+}
+
+impl Disk {
+    /// Carries out one operation on the cache, or moves cache to platter.
+    pub fn carry_out(&mut self, op: &FileOp) {
+        match op {
+            FileOp::Write { file, at, bytes } => {
+                let number = self.create(*file);
+                self.files[number].write(*at as usize, bytes);
+            }
+            FileOp::Preallocate { file, length } => {
+                let number = self.create(*file);
+                let length = (*length as usize).max(self.files[number].cache.len());
+                self.files[number].resize(length);
+            }
+            FileOp::Truncate { file, length } => {
+                if let Some(&number) = self.names.get(file) {
+                    self.files[number].resize(*length as usize);
+                }
+            }
+            FileOp::Sync { file } => {
+                if let Some(&number) = self.names.get(file) {
+                    self.files[number].sync();
+                }
+            }
+            FileOp::SyncDirectory(directory) => self.sync_directory(*directory),
+            FileOp::Rename { from, to } => {
+                if let Some(number) = self.names.remove(from) {
+                    self.names.insert(*to, number);
+                    self.pending.push(EntryChange::Rename(*from, *to, number));
+                }
+            }
+            FileOp::Remove { file } => {
+                if self.names.remove(file).is_some() {
+                    self.pending.push(EntryChange::Remove(*file));
+                }
+            }
+        }
+    }
+
+    /// The files a process would find, with their lengths.
+    pub fn listing(&self) -> Vec<(FileName, u64)> {
+        self.names.iter().map(|(&name, &number)| (name, self.files[number].cache.len() as u64)).collect()
+    }
+
+    /// Every file as a process would find it: its path and its bytes.
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        self.names.iter().map(|(name, &number)| (name.to_string(), self.files[number].cache.clone())).collect()
+    }
+
+    /// Reads a range as a process would; fewer bytes come back at the end of the file, none for a missing file.
+    pub fn read(&self, range: FileRange) -> Bytes {
+        self.load(range).unwrap_or_default()
+    }
+
+    /// Reads a range of a file that may be gone.
+    pub fn load(&self, range: FileRange) -> Result<Bytes, Gone> {
+        let &number = self.names.get(&range.file).ok_or(Gone)?;
+        let cache = &self.files[number].cache;
+        let from = (range.at as usize).min(cache.len());
+        let to = from.saturating_add(range.length as usize).min(cache.len());
+        Ok(Bytes::copy_from_slice(&cache[from..to]))
+    }
+
+    /// Whether the file's bytes up to `length` and its name would survive any power loss.
+    pub fn is_durable(&self, file: FileName, length: usize) -> bool {
+        let number = self.names.get(&file);
+        let is_named = number.is_some() && self.durable_names.get(&file) == number;
+        is_named && self.files[number.copied().unwrap_or_default()].holds_durably(length)
+    }
+
+    /// The process is gone: what it had not handed to the operating system never happens.
+    pub fn forget_queue(&mut self) {
+        self.queue = FileQueue::default();
+        self.current = None;
+    }
+
+    fn create(&mut self, name: FileName) -> FileNumber {
+        if let Some(&number) = self.names.get(&name) {
+            return number;
+        }
+        let number = self.files.len();
+        self.files.push(File::default());
+        self.names.insert(name, number);
+        self.pending.push(EntryChange::Create(name, number));
+        number
+    }
+
+    fn sync_directory(&mut self, directory: Directory) {
+        let (covered, rest): (Vec<EntryChange>, Vec<EntryChange>) =
+            self.pending.iter().partition(|change| change.directory() == directory);
+        for change in covered {
+            change.apply(&mut self.durable_names);
+        }
+        self.pending = rest;
+    }
+}
+
+impl File {
+    fn holds_durably(&self, length: usize) -> bool {
+        match &self.platter {
+            None => self.platter_length >= length,
+            Some(platter) => platter.len() >= length && self.cache.len() >= length && platter[..length] == self.cache[..length],
+        }
+    }
+}
+
+impl EntryChange {
+    /// The directory whose sync makes the change durable.
+    pub fn directory(&self) -> Directory {
+        match self {
+            EntryChange::Create(name, _) | EntryChange::Rename(_, name, _) | EntryChange::Remove(name) => name.directory(),
+        }
+    }
+
+    /// Makes the change in a table of names.
+    pub fn apply(&self, names: &mut BTreeMap<FileName, FileNumber>) {
+        match *self {
+            EntryChange::Create(name, number) => {
+                names.insert(name, number);
+            }
+            EntryChange::Rename(from, to, number) => {
+                names.remove(&from);
+                names.insert(to, number);
+            }
+            EntryChange::Remove(name) => {
+                names.remove(&name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: FileName = FileName::QuorumState;
+
+    fn write(disk: &mut Disk, at: u64, bytes: &'static [u8]) {
+        disk.carry_out(&FileOp::Write { file: FILE, at, bytes: vec![Bytes::from_static(bytes)] });
+    }
+
+    #[test]
+    fn bytes_are_durable_after_file_and_directory_sync_only() {
+        let mut disk = Disk::default();
+        write(&mut disk, 0, b"abc");
+        assert!(!disk.is_durable(FILE, 3));
+        disk.carry_out(&FileOp::Sync { file: FILE });
+        assert!(!disk.is_durable(FILE, 3), "the name is not on the platter");
+        disk.carry_out(&FileOp::SyncDirectory(Directory::Partition));
+        assert!(disk.is_durable(FILE, 3));
+        write(&mut disk, 3, b"d");
+        assert!(disk.is_durable(FILE, 3) && !disk.is_durable(FILE, 4));
+    }
+
+    #[test]
+    fn overwriting_keeps_the_durable_bytes_apart() {
+        let mut disk = Disk::default();
+        write(&mut disk, 0, b"abc");
+        disk.carry_out(&FileOp::Sync { file: FILE });
+        disk.carry_out(&FileOp::Truncate { file: FILE, length: 1 });
+        write(&mut disk, 1, b"xyz");
+        assert_eq!((disk.files[0].cache.as_slice(), disk.files[0].durable()), (&b"axyz"[..], &b"abc"[..]));
+    }
+}

@@ -1,0 +1,388 @@
+//! The swarm: which faults are on this time, how strong, when, and on whom.
+//!
+//! A plan says which kinds are on and how strong (drawn per seed, because a run in which everything happens a little
+//! hides what happens when one thing happens a lot). Some kinds are ambient: links and disks draw them themselves. The
+//! rest are dealt here, one every so often, each with its end. Durable faults stay within the budget of DESIGN 4.
+
+use std::time::Duration;
+
+use crate::ids::Epoch;
+use crate::node::Input;
+use crate::raft::RoleKind;
+use crate::scenario::FaultKind;
+use crate::scenario::plan::Plan;
+use crate::sim::HostId;
+use crate::sim::decide::Stream;
+use crate::sim::network::Scene;
+use crate::sim::world::{Happening, World};
+
+/// The fault dealer of one world.
+#[derive(Debug)]
+pub struct Nemesis {
+    stream: Stream,
+    /// Kinds that are dealt here, each as often as it is strong.
+    deck: Vec<FaultKind>,
+    /// Mean time between two faults.
+    period: Duration,
+    reliefs: Vec<Option<Relief>>,
+    /// The voter that waits for a new disk to be safe, and the largest epoch it ever persisted.
+    pub(crate) wiped: Option<(HostId, Epoch)>,
+    is_over: bool,
+}
+
+/// How a fault ends.
+#[derive(Clone, Debug)]
+enum Relief {
+    /// These links are mended.
+    Mend(Vec<(HostId, HostId)>),
+    /// The power of a host fails, soon after something else happened to it.
+    Power(HostId),
+    /// See whether the wiped voter may come back.
+    Rejoin,
+}
+
+impl Nemesis {
+    /// The nemesis of a plan.
+    pub fn new(plan: &Plan) -> Nemesis {
+        let mut stream = Stream::new(plan, "nemesis");
+        let dealt = plan.faults.iter().filter(|(kind, _)| is_dealt(**kind));
+        let deck: Vec<FaultKind> = dealt.flat_map(|(&kind, &strength)| vec![kind; usize::from(strength)]).collect();
+        let timeout = plan.settings.fetch_timeout.as_nanos() as u64;
+        let period = Duration::from_nanos(stream.between(timeout / 2, timeout * 4));
+        Nemesis { stream, deck, period, reliefs: Vec::new(), wiped: None, is_over: false }
+    }
+
+    /// No more faults.
+    pub fn stop(&mut self) {
+        self.is_over = true;
+    }
+}
+
+impl World<'_> {
+    /// Deals what is there from the beginning, and schedules the first fault.
+    pub(crate) fn begin_nemesis(&mut self) {
+        for host in 0..self.hosts.len() {
+            if self.plan.faults.contains_key(&FaultKind::Drift) && self.plan.settings.drift_ppm > 0 {
+                self.doses.give(FaultKind::Drift);
+            }
+            if self.plan.faults.contains_key(&FaultKind::Offset) {
+                let offset = self.nemesis.stream.between(0, 7_200_000) as i64 - 3_600_000;
+                self.hosts[host].clock.jump(offset);
+                self.doses.give(FaultKind::Offset);
+            }
+        }
+        if !self.nemesis.deck.is_empty() {
+            self.queue.push(self.now + self.nemesis.period, Happening::Nemesis);
+        }
+    }
+
+    /// Deals one fault and schedules the next.
+    pub(crate) fn nemesis_acts(&mut self) {
+        if self.nemesis.is_over {
+            return;
+        }
+        let index = self.nemesis.stream.index(self.nemesis.deck.len());
+        let kind = self.nemesis.deck[index];
+        self.deal(kind);
+        let wait = Duration::from_nanos(self.nemesis.stream.between(1_000_000, 2 * self.nemesis.period.as_nanos() as u64));
+        self.queue.push(self.now + wait, Happening::Nemesis);
+    }
+
+    /// A fault ends.
+    pub(crate) fn nemesis_relieves(&mut self, number: u32) {
+        match self.nemesis.reliefs[number as usize].take() {
+            Some(Relief::Mend(links)) => {
+                for (from, to) in links {
+                    self.mend(from, to);
+                }
+            }
+            Some(Relief::Power(host)) if self.hosts[host.index()].is_started() && !self.nemesis.is_over => {
+                self.deal_power(&[host]);
+            }
+            Some(Relief::Rejoin) => self.rejoin_wiped(),
+            Some(Relief::Power(_)) | None => {}
+        }
+    }
+
+    fn deal(&mut self, kind: FaultKind) {
+        match kind {
+            FaultKind::Cut => self.deal_cut(kind),
+            FaultKind::CutOneWay => self.deal_cut(kind),
+            FaultKind::Isolate => self.deal_isolation(),
+            FaultKind::Reset => self.deal_reset(),
+            FaultKind::Kill => self.deal_kill(),
+            FaultKind::Power => {
+                let all: Vec<HostId> = self.hosts.iter().map(|host| host.id).collect();
+                match self.nemesis.stream.chance(1, 6) {
+                    true => self.deal_power(&all),
+                    false => self.victim().into_iter().for_each(|host| self.deal_power(&[host])),
+                }
+            }
+            FaultKind::KillInRecovery => self.deal_kill_in_recovery(),
+            FaultKind::Pause => self.deal_pause(),
+            FaultKind::Wipe => self.deal_wipe(),
+            FaultKind::Shutdown => self.deal_shutdown(),
+            FaultKind::Resign => self.deal_resign(),
+            FaultKind::Jump => self.deal_jump(),
+            ambient => unreachable!("{ambient:?} is not dealt"),
+        }
+    }
+
+    /// A running node; the leader every other time.
+    fn victim(&mut self) -> Option<HostId> {
+        let leader = self.leader();
+        if self.nemesis.stream.chance(1, 2) && leader.is_some() {
+            return leader;
+        }
+        let running: Vec<HostId> = self.hosts.iter().filter(|host| host.is_started()).map(|host| host.id).collect();
+        let minority = (self.plan.voters as usize).div_ceil(2).saturating_sub(1);
+        let down = self.hosts.len() - running.len();
+        if running.is_empty() || (down > minority && !self.nemesis.stream.chance(1, 5)) {
+            return None;
+        }
+        Some(running[self.nemesis.stream.index(running.len())])
+    }
+
+    fn deal_cut(&mut self, kind: FaultKind) {
+        let hosts = self.hosts.len() + self.clients.len();
+        let sides: Vec<bool> = (0..hosts).map(|_| self.nemesis.stream.chance(1, 2)).collect();
+        let mut links = Vec::new();
+        for from in 0..hosts {
+            for to in 0..hosts {
+                let crosses = match kind {
+                    FaultKind::CutOneWay => sides[from] && !sides[to],
+                    _ => sides[from] != sides[to],
+                };
+                let is_client_pair = from.max(to) >= self.hosts.len() && kind == FaultKind::CutOneWay;
+                if crosses && !is_client_pair {
+                    links.push((HostId(from as u32), HostId(to as u32)));
+                }
+            }
+        }
+        self.cut_for_a_while(kind, links);
+    }
+
+    fn deal_isolation(&mut self) {
+        let Some(victim) = self.victim() else { return };
+        let others = (0..self.hosts.len() as u32).map(HostId).filter(|&other| other != victim);
+        let links = others.flat_map(|other| [(victim, other), (other, victim)]).collect();
+        self.cut_for_a_while(FaultKind::Isolate, links);
+    }
+
+    fn cut_for_a_while(&mut self, kind: FaultKind, links: Vec<(HostId, HostId)>) {
+        if links.is_empty() {
+            return;
+        }
+        self.doses.give(kind);
+        self.fault(Some(kind), || format!("{} links cut: {}", links.len(), list(&links)));
+        for &(from, to) in &links {
+            self.network.cut(from, to);
+        }
+        let lasts = self.a_while(3);
+        self.relieve_after(lasts, Relief::Mend(links));
+    }
+
+    pub(crate) fn mend(&mut self, from: HostId, to: HostId) {
+        let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
+        self.network.mend(scene, from, to);
+    }
+
+    fn deal_reset(&mut self) {
+        let stream = &mut self.nemesis.stream;
+        let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
+        if self.network.reset_one(scene, |standing| stream.index(standing)) {
+            self.doses.give(FaultKind::Reset);
+            self.fault(Some(FaultKind::Reset), || "a connection is reset".to_owned());
+        }
+    }
+
+    fn deal_kill(&mut self) {
+        let Some(victim) = self.victim() else { return };
+        self.doses.give(FaultKind::Kill);
+        self.fault(Some(FaultKind::Kill), || format!("n{} killed", victim.0));
+        self.kill(victim);
+        self.restart_later(victim);
+        if self.plan.faults.contains_key(&FaultKind::Power) && self.nemesis.stream.chance(1, 2) {
+            let soon = self.a_while(1);
+            self.relieve_after(soon, Relief::Power(victim));
+        }
+    }
+
+    fn deal_power(&mut self, hosts: &[HostId]) {
+        for &host in hosts {
+            if self.hosts[host.index()].is_started() {
+                self.doses.give(FaultKind::Power);
+                self.fault(Some(FaultKind::Power), || format!("n{} loses power", host.0));
+                self.power_off(host);
+                self.restart_later(host);
+            }
+        }
+    }
+
+    fn deal_kill_in_recovery(&mut self) {
+        let Some(victim) = self.victim() else { return };
+        let after = self.nemesis.stream.between(0, 6);
+        self.fault(Some(FaultKind::KillInRecovery), || format!("n{} killed, and again while it recovers", victim.0));
+        self.kill(victim);
+        self.hosts[victim.index()].dies_in_boot_after = Some(after);
+        self.restart_later(victim);
+    }
+
+    fn deal_pause(&mut self) {
+        let Some(victim) = self.victim() else { return };
+        if self.hosts[victim.index()].is_paused || self.hosts[victim.index()].node().is_none() {
+            return;
+        }
+        self.doses.give(FaultKind::Pause);
+        let lasts = self.a_while(3);
+        self.fault(Some(FaultKind::Pause), || format!("n{} stands still for {lasts:?}", victim.0));
+        self.pause(victim);
+        let incarnation = self.hosts[victim.index()].incarnation;
+        self.queue.push(self.now + lasts, Happening::Continue { host: victim, incarnation });
+    }
+
+    /// A voter's disk is lost, within the budget: three voters or more, one at a time, none recovering. (DESIGN 4.)
+    fn deal_wipe(&mut self) {
+        let is_recovering = self.hosts.iter().any(|host| host.view().is_some_and(|view| view.is_recovering));
+        let all_up = self.hosts.iter().all(|host| host.node().is_some() && !host.marks.is_impaired);
+        if self.plan.voters < 3 || self.nemesis.wiped.is_some() || is_recovering || !all_up {
+            return;
+        }
+        let victim = HostId(self.nemesis.stream.index(self.plan.voters as usize) as u32);
+        self.doses.give(FaultKind::Wipe);
+        self.fault(Some(FaultKind::Wipe), || format!("n{} loses its disk", victim.0));
+        self.wipe(victim);
+    }
+
+    /// Kills a node and replaces its disk. A voter comes back when that is safe.
+    pub(crate) fn wipe(&mut self, victim: HostId) {
+        let epoch = self.hosts[victim.index()].view().map_or(Epoch::ZERO, |view| view.epoch);
+        let on_disk = self.hosts[victim.index()].marks.view().log.last().map_or(Epoch::ZERO, |mark| mark.epoch);
+        if self.hosts[victim.index()].is_started() {
+            self.kill(victim);
+        }
+        self.wipe_disk(victim);
+        if victim.0 < self.plan.voters && !self.plan.beyond_budget {
+            self.nemesis.wiped = Some((victim, epoch.max(on_disk)));
+            self.relieve_after(REJOIN_POLL, Relief::Rejoin);
+        }
+    }
+
+    /// The wiped voter comes back once a leader of a later epoch has its first record on all other voters' platters.
+    fn rejoin_wiped(&mut self) {
+        let Some((victim, epoch)) = self.nemesis.wiped else { return };
+        if self.is_safe_to_rejoin(victim, epoch) {
+            self.nemesis.wiped = None;
+            return self.start(victim);
+        }
+        if let Some(leader) = self.leader()
+            && self.hosts[leader.index()].view().is_some_and(|view| view.epoch <= epoch)
+        {
+            self.node_step(leader, Input::Resign);
+        }
+        self.relieve_after(REJOIN_POLL, Relief::Rejoin);
+    }
+
+    fn is_safe_to_rejoin(&self, victim: HostId, epoch: Epoch) -> bool {
+        let Some(leader) = self.leader().and_then(|leader| self.hosts[leader.index()].view()) else { return false };
+        let leads_later = leader.role == RoleKind::Leader && leader.epoch > epoch;
+        let mut others = self.hosts.iter().filter(|host| host.id != victim && host.id.0 < self.plan.voters);
+        leads_later && others.all(|host| {
+            let disk = host.marks.view();
+            disk.log[..disk.durable].iter().any(|mark| mark.epoch == leader.epoch)
+        })
+    }
+
+    fn deal_shutdown(&mut self) {
+        let Some(victim) = self.victim() else { return };
+        if self.hosts[victim.index()].node().is_none() || self.hosts[victim.index()].is_paused {
+            return;
+        }
+        self.doses.give(FaultKind::Shutdown);
+        self.fault(Some(FaultKind::Shutdown), || format!("n{} is asked to stop", victim.0));
+        self.shut_down(victim, Duration::from_millis(500));
+    }
+
+    /// Asks a node to stop; it comes back later if the nemesis asked.
+    pub(crate) fn shut_down(&mut self, host: HostId, within: Duration) {
+        let deadline = self.hosts[host.index()].clock.read(self.now).monotonic + within;
+        self.node_step(host, Input::Shutdown { deadline });
+    }
+
+    /// A node has stopped of its own accord.
+    pub(crate) fn stopped_gracefully(&mut self, host: HostId) {
+        if !self.script.keeps_down(host) {
+            self.restart_later(host);
+        }
+    }
+
+    fn deal_resign(&mut self) {
+        let Some(leader) = self.leader().filter(|leader| !self.hosts[leader.index()].is_paused) else { return };
+        self.doses.give(FaultKind::Resign);
+        self.fault(Some(FaultKind::Resign), || format!("n{} is asked to resign", leader.0));
+        self.node_step(leader, Input::Resign);
+    }
+
+    fn deal_jump(&mut self) {
+        let host = self.nemesis.stream.index(self.hosts.len());
+        let by = self.nemesis.stream.between(0, 120_000) as i64 - 60_000;
+        self.doses.give(FaultKind::Jump);
+        self.fault(Some(FaultKind::Jump), || format!("the wall clock of n{host} jumps by {by} ms"));
+        self.hosts[host].clock.jump(by);
+    }
+
+    /// Schedules the start of a host that is down.
+    pub(crate) fn restart_later(&mut self, host: HostId) {
+        if self.nemesis.wiped.is_some_and(|(wiped, _)| wiped == host) {
+            return;
+        }
+        let after = match self.nemesis.stream.chance(1, 2) {
+            true => Duration::from_nanos(self.nemesis.stream.between(1_000_000, 50_000_000)),
+            false => self.a_while(2),
+        };
+        let incarnation = self.hosts[host.index()].incarnation;
+        self.queue.push(self.now + after, Happening::Restart { host, incarnation });
+    }
+
+    pub(crate) fn restart(&mut self, host: HostId, incarnation: u32) {
+        let state = &self.hosts[host.index()];
+        if state.incarnation == incarnation && !state.is_started() {
+            self.start(host);
+        }
+    }
+
+    pub(crate) fn continue_if(&mut self, host: HostId, incarnation: u32) {
+        if self.hosts[host.index()].incarnation == incarnation {
+            self.go_on(host);
+        }
+    }
+
+    /// Up to so many halves of a fetch timeout.
+    fn a_while(&mut self, halves: u32) -> Duration {
+        let most = self.plan.settings.fetch_timeout * halves / 2;
+        Duration::from_nanos(self.nemesis.stream.between(1_000_000, most.as_nanos() as u64))
+    }
+
+    fn relieve_after(&mut self, wait: Duration, relief: Relief) {
+        let number = self.nemesis.reliefs.len() as u32;
+        self.nemesis.reliefs.push(Some(relief));
+        self.queue.push(self.now + wait, Happening::Relief { number });
+    }
+}
+
+fn is_dealt(kind: FaultKind) -> bool {
+    use FaultKind as F;
+    matches!(
+        kind,
+        F::Cut | F::CutOneWay | F::Isolate | F::Reset | F::Kill | F::Power | F::KillInRecovery | F::Pause | F::Wipe
+            | F::Shutdown | F::Resign | F::Jump
+    )
+}
+
+fn list(links: &[(HostId, HostId)]) -> String {
+    let named: Vec<String> = links.iter().take(12).map(|(from, to)| format!("{}>{}", from.0, to.0)).collect();
+    named.join(" ")
+}
+
+/// How often it is looked whether a wiped voter may come back.
+const REJOIN_POLL: Duration = Duration::from_millis(50);

@@ -1,0 +1,154 @@
+//! After the faults: links become timely, everything that is down comes back, clients finish, and progress is owed.
+
+use std::time::Duration;
+
+use crate::check;
+use crate::check::Violation;
+use crate::scenario::plan::Plan;
+use crate::sim::HostId;
+use crate::sim::host::State;
+use crate::sim::network::Scene;
+use crate::sim::world::{Happening, World};
+use crate::time::Instant;
+
+/// Where a run stands between its faults and its end.
+#[derive(Debug)]
+pub struct Settle {
+    began: Option<Instant>,
+    /// Since when everything has been quiet.
+    quiet_since: Option<Instant>,
+    ended: Option<Instant>,
+    /// One election, at worst.
+    round: Duration,
+}
+
+impl Settle {
+    /// Before the faults.
+    pub fn new(plan: &Plan) -> Settle {
+        let round = plan.settings.election_timeout * 2 + plan.settings.fetch_timeout;
+        Settle { began: None, quiet_since: None, ended: None, round }
+    }
+
+    /// Whether faults are over.
+    pub fn has_begun(&self) -> bool {
+        self.began.is_some()
+    }
+
+    /// Whether the run is over.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// How long it took until everything was quiet.
+    pub fn took(&self) -> Option<Duration> {
+        Some(self.ended?.since(self.began?))
+    }
+
+    /// For the judge.
+    pub fn for_judge(&self) -> Option<check::Settle> {
+        Some(check::Settle { began: self.began?, leader_within: self.round * LEADER_WITHIN_ROUNDS })
+    }
+}
+
+impl World<'_> {
+    /// Schedules the end of the faults.
+    pub(crate) fn begin_phases(&mut self) {
+        self.queue.push(self.now + PHASE_POLL, Happening::Phase);
+    }
+
+    /// Looks whether the phase is over.
+    pub(crate) fn phase_acts(&mut self) {
+        match self.settle.began {
+            Some(began) => self.look_for_quiet(began),
+            None => {
+                if self.faults_are_over() {
+                    self.begin_settle();
+                }
+            }
+        }
+        if !self.settle.is_over() {
+            self.queue.push(self.now + PHASE_POLL, Happening::Phase);
+        }
+    }
+
+    /// Faults are over when the script is done and `until` has come true, or else when their time is over.
+    fn faults_are_over(&mut self) -> bool {
+        let elapsed = self.now.since(Instant::ZERO);
+        if let Some(is_true) = self.until_holds() {
+            if is_true && self.script.is_done() {
+                return true;
+            }
+            let at_most = self.plan.until.as_ref().and_then(|until| until.at_most).unwrap_or(self.plan.duration);
+            if elapsed >= at_most {
+                let message = format!("what the scenario waits for did not come true within {at_most:?}: {}", self.script.status());
+                self.violate(Violation { property: "until", message, at: self.now, node: None });
+            }
+            return false;
+        }
+        elapsed >= self.plan.duration && self.script.is_done()
+    }
+
+    fn begin_settle(&mut self) {
+        self.fault(None, || "faults are over".to_owned());
+        self.settle.began = Some(self.now);
+        self.nemesis.stop();
+        let timely = self.plan.settings.election_timeout / 20;
+        let (least, most) = self.plan.settings.latency;
+        self.network.calm((least.min(timely), most.min(timely)));
+        let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
+        self.network.mend_all(scene);
+        for id in 0..self.hosts.len() as u32 {
+            let host = HostId(id);
+            self.go_on(host);
+            let is_waiting_for_rejoin = self.nemesis.wiped.is_some_and(|(wiped, _)| wiped == host);
+            if !self.hosts[host.index()].is_started() && !is_waiting_for_rejoin {
+                self.start(host);
+            }
+        }
+        self.finish_clients();
+    }
+
+    fn look_for_quiet(&mut self, began: Instant) {
+        let quiet = self.is_quiet();
+        match (quiet, self.settle.quiet_since) {
+            (true, None) => self.settle.quiet_since = Some(self.now),
+            (true, Some(since)) if self.now.since(since) >= QUIET_FOR => self.settle.ended = Some(self.now),
+            (true, Some(_)) => {}
+            (false, _) => self.settle.quiet_since = None,
+        }
+        // Whoever is not quiet by now never will be: the judge says what is missing.
+        let patience = self.settle.round * QUIET_WITHIN_ROUNDS + self.clients.patience();
+        if self.now.since(began) >= patience {
+            self.settle.ended = Some(self.now);
+        }
+    }
+
+    /// Everybody follows one leader, has all it has, and no client waits.
+    fn is_quiet(&self) -> bool {
+        if !self.clients.are_done() || self.nemesis.wiped.is_some() {
+            return false;
+        }
+        let Some(leader) = self.leader().and_then(|leader| self.hosts[leader.index()].view()) else { return false };
+        self.hosts.iter().all(|host| match &host.state {
+            State::Up(node) => {
+                let view = node.replica().view();
+                let follows = view.epoch == leader.epoch && view.leader == Some(leader.key.id);
+                follows && view.log_end == leader.log_end && view.high_watermark == Some(leader.log_end)
+                    && view.flushed == leader.log_end && !view.is_recovering
+            }
+            _ => false,
+        })
+    }
+}
+
+/// How often phases are looked at.
+const PHASE_POLL: Duration = Duration::from_millis(20);
+
+/// How long quiet must last to be believed.
+const QUIET_FOR: Duration = Duration::from_millis(200);
+
+/// A leader is owed within so many election rounds.
+const LEADER_WITHIN_ROUNDS: u32 = 10;
+
+/// Quiet is owed within so many election rounds, and what clients need.
+const QUIET_WITHIN_ROUNDS: u32 = 40;
