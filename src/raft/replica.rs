@@ -91,6 +91,11 @@ impl Replica {
         [role, self.ctx.calls.deadline(), leaving].into_iter().flatten().min()
     }
 
+    /// Whether an answer to this call would count. A call that waits for its connection must not leave when it would not.
+    pub fn awaits(&self, call: CallId) -> bool {
+        self.ctx.calls.is_outstanding(call)
+    }
+
     /// State as of the last durable point: all that a frame may reveal.
     pub fn published(&self) -> Published<'_> {
         let progress = match &self.role {
