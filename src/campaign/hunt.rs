@@ -67,8 +67,11 @@ fn hunt_one(options: &HuntOptions, named: &Named, plant: Quirk, interrupted: &At
     // Seeds are tried in growing strides, so that an easy catch is cheap and the smallest seed is still known.
     while from < within && caught.is_none() {
         let stride = (from.max(8)).min(within - from);
-        let failures = sweep(&sweep_of(named.clone(), 1 + from, stride, Quirks::NONE, options.jobs), interrupted, &|_| {}).failures;
-        let fits = |failure: &Failure| plant.is_harmless() || expected.is_none_or(|expected| expected == failure.property);
+        let failures =
+            sweep(&sweep_of(named.clone(), 1 + from, stride, Quirks::NONE, options.jobs), interrupted, &|_| {})
+                .failures;
+        let fits =
+            |failure: &Failure| plant.is_harmless() || expected.is_none_or(|expected| expected == failure.property);
         caught = failures.into_iter().filter(fits).min_by_key(|failure| failure.seed);
         from += stride;
     }

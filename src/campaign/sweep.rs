@@ -136,7 +136,12 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
                     let (sweep, failures) = &mut *shared;
                     sweep.count(named, &outcome);
                     note_failure(failures, named, &outcome.0);
-                    report(&Progress { done: sweep.runs, total, failed: sweep.failed, virtual_time: sweep.virtual_time });
+                    report(&Progress {
+                        done: sweep.runs,
+                        total,
+                        failed: sweep.failed,
+                        virtual_time: sweep.virtual_time,
+                    });
                 }
             });
         }

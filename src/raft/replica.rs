@@ -11,7 +11,7 @@ use crate::raft::calls::{Calls, Peer};
 use crate::raft::context::{Context, Election, Leaving, Recovering, voter_set};
 use crate::raft::gate::Gate;
 use crate::raft::role::{Next, Role, Transition};
-use crate::raft::{Config, Effect, Input, Note, Published, Refusal, Ticket, View, VoterHistory, transition};
+use crate::raft::{CallId, Config, Effect, Input, Note, Published, Refusal, Ticket, View, VoterHistory, transition};
 use crate::time::{Instant, Now};
 
 /// One KRaft replica.
