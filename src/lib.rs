@@ -1,8 +1,8 @@
 //! kraftbed: Kafka Raft as a deterministic simulation testbed. One node, two worlds.
 
-//pub mod campaign;
+pub mod campaign;
 pub mod check;
-//pub mod cli;
+pub mod cli;
 pub mod client;
 pub mod digest;
 pub mod history;
@@ -17,6 +17,7 @@ pub mod quirk;
 pub mod raft;
 pub mod record;
 pub mod scenario;
+pub mod server;
 pub mod sim;
 pub mod time;
 pub mod trace;

@@ -6,13 +6,13 @@
 //! ends: every acknowledged value was read, and a majority of the voters holds every committed batch durably.
 //!
 //! Source: `kraft-protocol.md` 9.6, I7; KIP-98 (idempotent producers, exactly once); TLA+ `Durability`, `AckedValueNotLost`.
-//! A value is the first eight bytes of a record's value, big-endian, unique in the run (`client::workload`).
+//! Values are unique in the run (`history::value`).
 
 use std::collections::BTreeMap;
 
 use crate::check::ledger::mark_at;
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
-use crate::history::{Ask, Operation, Outcome, Told};
+use crate::history::{Ask, Operation, Outcome, Told, value};
 use crate::ids::Offset;
 use crate::record::{Record, RecordBatch};
 
@@ -37,6 +37,7 @@ struct Fate {
 
 impl Fate {
     fn is_consistent(&self, value: u64) -> Result<(), String> {
+        let value = value::name(value);
         match (self.acked, self.found) {
             (Some(acked), Some(found)) if acked != found => {
                 Err(format!("value {value} was acknowledged at offset {acked} and is at {found}"))
@@ -89,6 +90,7 @@ impl AckedWritesSurvive {
                 let Some(value) = value_of(&record) else { continue };
                 let fate = self.values.entry(value).or_default();
                 if let Some(found) = fate.found.replace(at) {
+                    let value = value::name(value);
                     return Err(format!("value {value} is at offset {found} and again at {at}"));
                 }
                 fate.is_consistent(value)?;
@@ -103,6 +105,7 @@ impl AckedWritesSurvive {
         }
         let lost = self.values.iter().find(|(_, fate)| fate.acked.is_some() && fate.found.is_none());
         if let Some((value, Fate { acked: Some(acked), .. })) = lost {
+            let value = value::name(*value);
             return Err(format!(
                 "value {value} was acknowledged at offset {acked} and never seen, {} was read",
                 self.read
@@ -124,10 +127,10 @@ impl AckedWritesSurvive {
     }
 }
 
-/// The number that names a value of a workload; `None` for records that are not a workload's.
+/// The number that a workload's value begins with (`client::values`); `None` for other bytes.
 fn value_of(record: &Record) -> Option<u64> {
-    let bytes = record.value.as_ref()?.get(..8)?;
-    Some(u64::from_be_bytes(bytes.try_into().expect("invariant: eight bytes")))
+    let number = record.value.as_ref()?.first_chunk()?;
+    Some(u64::from_be_bytes(*number)).filter(|number| !value::is_foreign(*number))
 }
 
 impl Property for AckedWritesSurvive {
@@ -222,14 +225,14 @@ mod tests {
         let (mut stage, batches) = committed();
         told(&mut stage, &[99], at(0)).unwrap();
         read(&mut stage, &batches).unwrap();
-        assert!(stage.finish(settled()).unwrap_err().message.contains("value 99 was acknowledged"));
+        assert!(stage.finish(settled()).unwrap_err().message.contains("value c0-99 was acknowledged"));
     }
 
     #[test]
     fn there_twice() {
         let (mut stage, mut batches) = committed();
         batches.push(batch(3, 1, &[10]));
-        assert_eq!(read(&mut stage, &batches).unwrap_err().message, "value 10 is at offset 0 and again at 3");
+        assert_eq!(read(&mut stage, &batches).unwrap_err().message, "value c0-10 is at offset 0 and again at 3");
     }
 
     #[test]

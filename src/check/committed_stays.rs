@@ -89,9 +89,12 @@ impl CommittedStays {
             self.leader = Some((node, state.epoch));
         }
         // Logs that agree in their last committed batch agree below it (I3); the length of C bounds the search.
-        let missing = seen.ledger.committed().iter().rev().take_while(|mark| !mirror.holds(mark)).last();
+        // A leader owes what was committed in epochs before its own, not what a later leader commits in its stead.
+        let committed = seen.ledger.committed().iter().zip(seen.ledger.committed_in());
+        let owed = committed.rev().skip_while(|(_, epoch)| **epoch >= state.epoch);
+        let missing = owed.map(|(mark, _)| mark).take_while(|mark| !mirror.holds(mark)).last();
         self.compared += 1;
-        match missing.filter(|mark| mark.epoch < state.epoch) {
+        match missing {
             Some(mark) => self.lacks(seen, node, state.epoch, mark),
             None => Ok(()),
         }
@@ -102,7 +105,8 @@ impl CommittedStays {
         let Some((leader, epoch)) = self.leader else { return Ok(()) };
         let Some(mirror) = seen.ledger.node(leader).filter(|mirror| mirror.state.is_some()) else { return Ok(()) };
         let fresh = seen.ledger.freshly_committed();
-        match fresh.iter().find(|mark| mark.epoch < epoch && !mirror.holds(mark)) {
+        let is_older = seen.ledger.committed_in().last().is_some_and(|committed_in| *committed_in < epoch);
+        match fresh.iter().find(|mark| is_older && !mirror.holds(mark)) {
             Some(mark) => self.lacks(seen, leader, epoch, mark),
             None => Ok(()),
         }

@@ -23,6 +23,8 @@ use crate::raft::view::{RoleKind, View};
 pub struct Ledger {
     nodes: Vec<Mirror>,
     committed: Vec<BatchMark>,
+    /// In which epoch each of them was committed, which may be later than its own.
+    committed_in: Vec<Epoch>,
     fresh: usize,
     unbacked: Option<Offset>,
     granted: BTreeMap<(Epoch, usize), ReplicaKey>,
@@ -148,6 +150,11 @@ impl Ledger {
         &self.committed
     }
 
+    /// In which epoch each batch of [`Ledger::committed`] was committed, which may be later than its own.
+    pub fn committed_in(&self) -> &[Epoch] {
+        &self.committed_in
+    }
+
     /// Those that this observation committed.
     pub fn freshly_committed(&self) -> &[BatchMark] {
         &self.committed[self.fresh..]
@@ -200,7 +207,7 @@ impl Ledger {
         if let Some(to) = state.high_watermark
             && to > self.committed_end()
         {
-            self.commit(observation, to);
+            self.commit(observation, to, state.epoch);
             return kinds | Interests::COMMITTED;
         }
         kinds
@@ -208,7 +215,7 @@ impl Ledger {
 
     /// Copies what lies below `to` into the books: from the node that says so, and where that has not written it yet,
     /// from whoever has.
-    fn commit(&mut self, observation: &Observation<'_>, to: Offset) {
+    fn commit(&mut self, observation: &Observation<'_>, to: Offset, epoch: Epoch) {
         let own = observation.disks.get(observation.node).map_or(&[][..], |disk| disk.log);
         while self.committed_end() < to {
             let next = self.committed_end();
@@ -216,6 +223,7 @@ impl Ledger {
             let found = fits(own).or_else(|| observation.disks.iter().find_map(|disk| fits(&disk.log[..disk.durable])));
             let Some(mark) = found else { break };
             self.committed.push(mark);
+            self.committed_in.push(epoch);
         }
         self.unbacked = (self.committed_end() < to).then_some(to);
     }

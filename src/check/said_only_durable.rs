@@ -51,11 +51,9 @@ impl SaidOnlyDurable {
         };
         let (false, Some(candidate)) = (vote.pre_vote, vote.candidate) else { return Ok(()) };
         let election = disk.quorum.map(|quorum| (quorum.epoch, quorum.vote));
-        if election
-            .is_none_or(|(epoch, durable)| {
-                epoch < vote.epoch || epoch == vote.epoch && !durable.is_some_and(|durable| durable.admits(candidate))
-            })
-        {
+        if election.is_none_or(|(epoch, durable)| {
+            epoch < vote.epoch || epoch == vote.epoch && !durable.is_some_and(|durable| durable.admits(candidate))
+        }) {
             return Err(format!(
                 "grants its vote of epoch {} to node {}, and has {election:?} on disk",
                 vote.epoch, candidate.id

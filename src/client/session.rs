@@ -331,7 +331,8 @@ impl Session {
 
     /// Sends whatever can be sent.
     fn advance(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if !self.operations.iter().any(|operation| operation.attempt == Attempt::Waiting) {
+        // While an operation rests, the leader is looked for already.
+        if self.operations.iter().all(Operation::is_sent) {
             return;
         }
         let Some(leader) = self.cluster.leader().cloned() else { return self.look_for_leader(now, out) };

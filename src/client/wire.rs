@@ -331,7 +331,7 @@ fn only<T>(api: Api, what: &str, elements: Vec<T>) -> Result<T, Malformed> {
 }
 
 fn read<T: Decodable + HeaderVersion>(api: Api, version: i16, rest: &mut Bytes) -> Result<(i32, T), Malformed> {
-    let malformed = |error: &dyn fmt::Display| Malformed { api, what: error.to_string() };
+    let malformed = |error: &dyn fmt::Display| Malformed { api, what: error.to_string().trim_end().to_owned() };
     let header = kafka::ResponseHeader::decode(rest, T::header_version(version)).map_err(|error| malformed(&error))?;
     let body = T::decode(rest, version).map_err(|error| malformed(&error))?;
     if !rest.is_empty() {

@@ -62,7 +62,7 @@ pub enum Reads {
 /// Whether the whole log is read at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audit {
-    /// Ask for the end, then read from offset 0 up to it.
+    /// Ask for the end, then read from offset 0 up to it; where the tail cannot be asked for, until nothing more comes.
     ReadAll,
     /// Stop when the operations have ended.
     Skip,
@@ -79,7 +79,7 @@ pub struct Brief {
     pub operations: Option<u64>,
     /// One append in each interval of this length; `None` for as fast as answers come.
     pub pace: Option<Duration>,
-    /// Bytes of a value, at least those of its name.
+    /// Bytes of a value, at least the eight of its number.
     pub value_bytes: usize,
     /// What it reads between its writes.
     pub reads: Reads,
@@ -122,8 +122,8 @@ enum Stage {
     Finishing,
     /// Asks for the end of the log.
     AuditEnd,
-    /// Reads from `at` to `end`.
-    AuditRead { at: u64, end: u64 },
+    /// Reads from `at` to `end`, or until nothing more comes.
+    AuditRead { at: u64, end: Option<u64> },
     /// Nothing is left to do.
     Finished,
 }
@@ -241,6 +241,7 @@ impl Workload {
         let has_work = self.brief.operations.is_some() && !self.is_exhausted();
         if self.stage == Stage::Finishing && is_idle && !has_work {
             self.stage = match self.brief.audit {
+                Audit::ReadAll if self.brief.reads == Reads::Committed => Stage::AuditRead { at: 0, end: None },
                 Audit::ReadAll => Stage::AuditEnd,
                 Audit::Skip => Stage::Finished,
             };
@@ -334,8 +335,8 @@ impl Workload {
 
     fn on_audited(&mut self, told: &Told) {
         self.stage = match (self.stage, told) {
-            (Stage::AuditEnd, Told::Tail { end }) if *end > 0 => Stage::AuditRead { at: 0, end: *end },
-            (Stage::AuditRead { end, .. }, Told::Read { next, .. }) if *next < end => {
+            (Stage::AuditEnd, Told::Tail { end }) if *end > 0 => Stage::AuditRead { at: 0, end: Some(*end) },
+            (Stage::AuditRead { at, end }, Told::Read { next, .. }) if end.map_or(*next > at, |end| *next < end) => {
                 Stage::AuditRead { at: *next, end }
             }
             _ => Stage::Finished,

@@ -16,6 +16,11 @@ pub fn foreign(fingerprint: u64) -> u64 {
     fingerprint | FOREIGN
 }
 
+/// Whether no client of the history can have appended it.
+pub fn is_foreign(number: u64) -> bool {
+    number & FOREIGN != 0
+}
+
 /// A value in words: `c3-17` is value 17 of client 3.
 pub fn name(number: u64) -> String {
     match number & FOREIGN {

@@ -376,12 +376,15 @@ impl Layout {
 
     /// Brings the active segment to its final length, durable before a successor is written.
     fn seal(&mut self, run: Run, out: &mut Vec<FileOp>) {
+        let before = out.len();
         if !run.bytes.is_empty() {
             self.write(run, out);
         }
         self.trim(out);
         let active = self.active();
-        out.push(FileOp::Sync { file: FileName::Segment(active.base()) });
+        if out.len() > before {
+            out.push(FileOp::Sync { file: FileName::Segment(active.base()) });
+        }
         write_indexes(active, out);
     }
 

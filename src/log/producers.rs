@@ -86,10 +86,13 @@ impl ProducerTable {
         if let Some(known) = window.iter().rev().find(same) {
             return Ok(Admission::Duplicate { base: known.base, end: known.end });
         }
-        // A client takes error 46 for success, so it must be certain. Within an epoch sequences have no gaps: all below
-        // the oldest one remembered were written, whether or not they have wrapped since.
+        // A client takes error 46 for success, so it must be certain that every record of this batch was written. Within
+        // an epoch sequences have no gaps, so all numbers below the window's were, unless they are meant to come after
+        // the next wrap to 0: then they are ahead of the next one by less than they are behind it.
+        let behind = sequences_between(next.first_sequence, sequence_after(newest.last_sequence, 1));
         let is_below = next.first_sequence <= next.last_sequence && next.last_sequence < window[0].first_sequence;
-        Err(if is_below { SequenceError::DuplicateForgotten } else { SequenceError::OutOfOrder })
+        let is_forgotten = is_below && behind < SEQUENCES / 2;
+        Err(if is_forgotten { SequenceError::DuplicateForgotten } else { SequenceError::OutOfOrder })
     }
 
     /// A batch was appended. Its sequence is not judged: what a leader wrote is so.
@@ -165,9 +168,17 @@ impl Written {
 
 /// The sequence number `count` after `sequence`. (Kafka: `DefaultRecordBatch.incrementSequence`.)
 fn sequence_after(sequence: i32, count: u32) -> i32 {
-    let wrapped = (i64::from(sequence) + i64::from(count)) % (i64::from(i32::MAX) + 1);
+    let wrapped = (i64::from(sequence) + i64::from(count)) % SEQUENCES;
     i32::try_from(wrapped).expect("invariant: a remainder of 2^31")
 }
+
+/// How many sequence numbers it takes to come from one to the other, wrapping.
+fn sequences_between(from: i32, to: i32) -> i64 {
+    (i64::from(to) - i64::from(from)).rem_euclid(SEQUENCES)
+}
+
+/// How many sequence numbers there are: 0 to `i32::MAX`.
+const SEQUENCES: i64 = 1 << 31;
 
 /// Batches remembered of each producer; clients keep no more in flight. (Kafka: `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`.)
 const REMEMBERED: usize = 5;

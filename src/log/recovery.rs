@@ -1,7 +1,7 @@
 //! From any byte state of a directory to a log that can be trusted, every cut explained (R11, R12).
 //!
-//! Recovery reads the small files, then every batch of every segment ([`scan`]), decides where the log ends, and only then
-//! repairs the directory ([`repair`]), one demanded file operation at a time. It may be killed between any two of them and
+//! Recovery reads the small files, then every batch of every segment (`scan`), decides where the log ends, and only then
+//! repairs the directory (`repair`), one demanded file operation at a time. It may be killed between any two of them and
 //! begin anew: no repair destroys what the decision rests on, so the second attempt decides the same.
 //!
 //! What a cut means depends on the *recovery point*, below which everything was once durable:

@@ -9,11 +9,15 @@ pub mod errors;
 pub mod node;
 pub mod overhear;
 pub mod peers;
+pub mod properties;
 pub mod records;
+pub mod settings;
 pub mod translate;
 
 pub use config::Config;
 pub use node::Node;
+pub use properties::Properties;
+pub use settings::{ServerConfig, SettingsError};
 
 use bytes::Bytes;
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use kafka_protocol::messages::FetchRequest;
 
-use crate::node::translate::{self, Names};
 use crate::node::answers;
+use crate::node::translate::{self, Names};
 use crate::protocol::codec::RequestStart;
 use crate::protocol::{Api, codec, schema};
 use crate::raft::{Request, Response};
@@ -35,7 +35,9 @@ pub fn request(frame: &Bytes, names: &Names) -> Option<Overheard> {
             let is_replica = translate::fetcher(&asked, version).0 >= 0;
             is_replica.then(|| translate::fetch(&asked, version, names).ok()).flatten()?
         }
-        Api::Vote | Api::BeginQuorumEpoch | Api::EndQuorumEpoch => translate::request(api, version, frame, names).ok()?.ok()?,
+        Api::Vote | Api::BeginQuorumEpoch | Api::EndQuorumEpoch => {
+            translate::request(api, version, frame, names).ok()?.ok()?
+        }
         _ => return None,
     };
     Some(Overheard { api, version, correlation, request })

@@ -57,11 +57,6 @@ impl Calls {
         self.busy.iter().any(|(_, state)| matches!(state, State::Awaiting { .. }))
     }
 
-    /// Whether an answer to such a question is awaited.
-    pub fn is_asked(&self, is_meant: impl Fn(&Asked) -> bool) -> bool {
-        self.busy.iter().any(|(_, state)| matches!(state, State::Awaiting { asked, .. } if is_meant(asked)))
-    }
-
     /// Whether the answer to this call still counts.
     pub fn is_outstanding(&self, wanted: CallId) -> bool {
         self.busy.iter().any(|(_, state)| matches!(state, State::Awaiting { call, .. } if *call == wanted))

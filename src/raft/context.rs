@@ -14,7 +14,7 @@ use crate::prng::Prng;
 use crate::quirk::{Quirk, Quirks};
 use crate::raft::calls::{Asked, Calls, Peer};
 use crate::raft::gate::Gate;
-use crate::raft::message::{FetchResponse, ResponseBody};
+use crate::raft::message::{FetchResponse, Fetched, ResponseBody};
 use crate::raft::{
     Answer, Config, Destination, Effect, ErrorCode, Note, Refusal, Request, Response, Ticket, Voter, VoterHistory,
     VoterSet,
@@ -80,7 +80,7 @@ pub(super) struct Context {
     pub recovery_point: Offset,
     /// Bytes appended since the recovery point was handed to the disk.
     pub bytes_since_recovery_point: usize,
-    /// The last fetch failed or was given up: the next one is a retry.
+    /// The last fetch failed, was given up, or went with its role: the next one is a retry.
     pub fetch_is_retry: bool,
     /// The leader did not answer in time: ask somebody else once.
     pub leader_is_suspect: bool,
@@ -248,7 +248,7 @@ impl Context {
         self.out.push(Effect::Send { to, call, body });
     }
 
-    /// Sends a request to a voter; `false` when it cannot be reached at present.
+    /// Sends a request to a voter, unless it cannot be reached at present.
     pub fn send_to_voter(&mut self, id: ReplicaId, asked: Asked, body: Request) {
         let peer = Peer::Replica(id);
         let Some(voter) = self.voters().find(id) else { return };
@@ -295,7 +295,7 @@ impl Context {
 
     /// Answers a fetch that found nothing because of `error`.
     pub fn respond_fetch_error(&mut self, ticket: Ticket, error: ErrorCode) {
-        let found = crate::raft::message::Fetched::Records(Vec::new());
+        let found = Fetched::Records(Vec::new());
         let body = FetchResponse { high_watermark: None, log_start: self.log.start(), found };
         self.respond(ticket, error, ResponseBody::Fetch(body));
     }

@@ -1,4 +1,99 @@
 //! The KRaft replica: [`Input`] → [`Effect`]. It knows no clock, file, socket or API version.
+//!
+//! # The protocol, told once
+//!
+//! A quorum keeps one log. Time is cut into *epochs* ([`Epoch`], the Raft paper's term), each with one leader at most; the
+//! leader appends, the others copy. Kafka turns the paper around in one point: followers *pull*. A follower's
+//! [`Request::Fetch`] says "give me what follows this offset", and by that "everything below it is durable here": the next
+//! fetch is the acknowledgement of the last answer.
+//!
+//! **A leader is made.** A voter that hears from no leader becomes *prospective* and asks the others whether they would
+//! elect it (KIP-996, [`message::VoteRequest::pre_vote`]); only if a majority would, it becomes a *candidate*: next
+//! epoch, a vote for itself, on disk, then the real question. A voter grants one vote per epoch, to a log that is not behind
+//! its own, and tells only when the vote is on disk. With a majority the candidate is *leader*: on disk first, then a
+//! LEADER_CHANGE record at the start of its epoch. It makes itself known with BeginQuorumEpoch to voters that do not fetch.
+//!
+//! **A record is committed.** [`Input::Propose`] → stamped and appended; the disk and all parked fetches get it in the same
+//! step. The leader knows of everybody's durable end: its own from [`Input::DiskDone`], the others' from their fetches.
+//! What a majority holds, provided that it includes a record of the leader's own epoch, is committed: the *high watermark*
+//! rises ([`voters::high_watermark`]), [`Effect::Apply`] hands the batches to the machine, proposals are answered, and
+//! fetches that know of less are answered at once (KIP-1166), so that followers learn of it.
+//!
+//! **Logs that differ are made equal.** A fetch carries the epoch of the follower's last record. If the leader's log has
+//! another one there, it answers *diverging*: where its log of that epoch, or of the largest below, ends. The follower
+//! truncates and asks again, one epoch per round at most.
+//!
+//! **A leader goes.** By a message of a later epoch; by check-quorum, when a majority has not fetched for 1.5 fetch
+//! timeouts; by [`Input::Resign`] or [`Input::Shutdown`]. Then it is *resigned*: EndQuorumEpoch names successors, best log
+//! first, who campaign one after another. A node that finds itself leader of an epoch in its own quorum-state file starts
+//! resigned, never as leader.
+//!
+//! **Observers** are whoever is not in the voter set: they fetch, and neither vote nor count.
+//!
+//! # Where things are
+//!
+//! [`replica`] is the step; `requests` and `responses` are the checks common to all roles; `role/` holds one struct per role,
+//! whose handlers return what they want to become, and `transition` alone makes it so. `context` is what roles share, `gate`
+//! holds frames behind the disk, `calls` are requests under way, `parked` is who waits.
+//!
+//! # The rules of durability
+//!
+//! | rule | place |
+//! |---|---|
+//! | R1 disk operations complete in order, a completion vouches for a prefix | the driver; [`crate::log::Log::on_disk_done`] |
+//! | R2 a replica fetches only when its log is durable to the end, retries too | `role/fetching.rs` |
+//! | R3 only an answer that confirmed the prefix raises the high watermark, never above it | `role/follower.rs` |
+//! | R4 an answer counts only for the outstanding call; a change of role forgets all calls | `calls.rs`, `transition.rs` |
+//! | R5 while election state is on its way to the disk nothing leaves | `gate.rs` |
+//! | R6 the leader counts what it has flushed | `role/leader.rs` |
+//! | R7 a truncation clips what is under way | [`crate::log::Log::truncate`] |
+//! | R8 completions die with their incarnation, R9 a failed sync stops the node | the driver |
+//! | R10 a fetch confirms leadership only behind an answer on its own link | `role/leader/confirms.rs` |
+//! | R11 a replica that misses synced data fetches, and is silent otherwise | `replica.rs`, `requests.rs`, `transition.rs` |
+//! | R12 what recovery read is synced before anything leaves | [`Replica::recover`] |
+//!
+//! Why a vote request may claim the log's end in memory although R2 is so strict about fetches: the candidate's own vote is
+//! written behind every append (R1), and the request waits for the vote (R5).
+//!
+//! # The driver's duties
+//!
+//! 1. The monotonic `now` never decreases.
+//! 2. Effects are carried out in the order emitted, and all frames of a step leave before the driver waits for any sync:
+//!    what must wait is held back here, not by the driver.
+//! 3. Disk operations complete in order, and `DiskDone { seq }` vouches for all up to `seq`.
+//! 4. A `Response` is delivered at most once per [`CallId`]; a completion or an answer of an earlier incarnation never.
+//! 5. `step` gets a `Tick` when [`Replica::deadline`] has come, not earlier.
+//! 6. If an effect cannot be carried out, the node stops. (A load of what is gone is answered with [`Gone`].)
+//!
+//! # What differs from Java
+//!
+//! Where `KafkaRaftClient` crashes, hangs or spins, this replica answers an error, drops, or backs off:
+//!
+//! - an INVALID_REQUEST answer, or an answer of the wrong kind, kills Java: here a pause for that peer;
+//! - a message that names another leader of the epoch, or the receiver itself, kills Java: here INVALID_REQUEST to a request,
+//!   [`Note::Contradiction`], nothing changed but a later epoch;
+//! - a vote request of one's own id trips an assertion in Java: here INVALID_REQUEST;
+//! - a divergence below the high watermark kills Java: here it is dropped, with a pause;
+//! - fetched batches that leave a gap, lower the epoch or are not from this epoch or before are appended or swallowed in
+//!   Java, and the fetch timer restarts: here the answer is dropped whole, and the leader loses its follower in time;
+//! - a lower high watermark throws in Java: here it is ignored;
+//! - error 75, and error 6 from a resigned leader that still names itself, make Java ask again at the speed of the network:
+//!   here after `retry_backoff`;
+//! - leaving leadership for Unattached leaves Java's waiters hanging: here every ticket is answered;
+//! - a parked fetch that expires gets a stale answer in Java: here it is computed anew;
+//! - diverging fetches do not count for check-quorum in Java, so long truncations depose a leader: here they count;
+//! - an epoch at the edge of 31 bits overflows in Java: here nobody campaigns beyond it;
+//! - the leader counts its own end before the flush in Java, which loses acknowledged records with one voter: here after
+//!   it ([`LeaderCounts`] has the other order);
+//! - a lone voter writes its candidacy and its leadership as one quorum-state: nobody is asked in between;
+//! - quorum-state is rewritten at the start only if it changes.
+//!
+//! # What is left out
+//!
+//! Snapshots and changes of the voter set by request (the types have their places: [`message::Fetched::Snapshot`],
+//! [`VoterHistory`]). A fetch below the log's start gets OFFSET_OUT_OF_RANGE. The recovery point follows the flushed end by
+//! bytes and at shutdown; segments, and so rolls, are not known here. The pre-vote of a higher epoch moves the receiver's
+//! epoch, as in Java.
 
 mod calls;
 pub mod config;

@@ -11,7 +11,7 @@ use crate::raft::calls::{Calls, Peer};
 use crate::raft::context::{Context, Election, Leaving, Recovering, voter_set};
 use crate::raft::gate::Gate;
 use crate::raft::role::{Next, Role, Transition};
-use crate::raft::{Config, Effect, Input, Note, Published, Refusal, View, VoterHistory, transition};
+use crate::raft::{CallId, Config, Effect, Input, Note, Published, Refusal, Ticket, View, VoterHistory, transition};
 use crate::time::{Instant, Now};
 
 /// One KRaft replica.
@@ -89,6 +89,11 @@ impl Replica {
             Role::Resigned(resigned) => Some(resigned.election_deadline),
         };
         [role, self.ctx.calls.deadline(), leaving].into_iter().flatten().min()
+    }
+
+    /// Whether an answer to this call would count. A call that waits for its connection must not leave when it would not.
+    pub fn awaits(&self, call: CallId) -> bool {
+        self.ctx.calls.is_outstanding(call)
     }
 
     /// State as of the last durable point: all that a frame may reveal.
@@ -178,7 +183,7 @@ impl Replica {
     }
 
     /// A client that knows a newer epoch must be let go, one that knows an older epoch must learn. (KIP-320.)
-    fn refuses_epoch(&mut self, ticket: crate::raft::Ticket, epoch: Option<Epoch>) -> bool {
+    fn refuses_epoch(&mut self, ticket: Ticket, epoch: Option<Epoch>) -> bool {
         let refusal = match epoch {
             Some(epoch) if epoch < self.ctx.election.epoch => Refusal::FencedEpoch,
             Some(epoch) if epoch > self.ctx.election.epoch => Refusal::UnknownEpoch,
@@ -200,8 +205,10 @@ impl Replica {
             return;
         }
         ctx.advance_recovery_point();
-        if let Role::Leader(leader) = &mut self.role {
-            leader.on_flushed(ctx);
+        match &mut self.role {
+            Role::Leader(leader) => leader.on_flushed(ctx),
+            Role::Follower(follower) => follower.on_flushed(ctx),
+            Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned(_) => {}
         }
     }
 

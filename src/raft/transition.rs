@@ -17,7 +17,6 @@
 
 use crate::ids::{Endpoint, Epoch, ReplicaId, ReplicaKey};
 use crate::quirk::Quirk;
-use crate::raft::calls::Asked;
 use crate::raft::context::{Context, Election, next_epoch};
 use crate::raft::role::campaign::Tally;
 use crate::raft::role::candidate::Candidate;
@@ -106,7 +105,11 @@ pub(super) fn initial(ctx: &mut Context) -> Role {
 
 fn follow(ctx: &Context, leader: ReplicaId) -> Role {
     assert!(leader != ctx.key.id, "nobody follows itself");
-    Role::Follower(Follower { fetch_deadline: ctx.instant() + ctx.config.fetch_timeout, has_fetched: false })
+    Role::Follower(Follower {
+        fetch_deadline: ctx.instant() + ctx.config.fetch_timeout,
+        has_fetched: false,
+        promised: None,
+    })
 }
 
 fn become_unattached(role: &mut Role, ctx: &mut Context, epoch: Epoch, leader: Option<ReplicaId>) -> Role {
@@ -195,7 +198,7 @@ fn forget_calls(ctx: &mut Context) {
     if ctx.quirks().has(Quirk::SupersededAnswerObeyed) {
         ctx.calls.remember_superseded();
     }
-    ctx.fetch_is_retry |= ctx.calls.is_asked(|asked| matches!(asked, Asked::Fetch(_)));
+    ctx.fetch_is_retry = true;
     ctx.leader_is_suspect = false;
     ctx.calls.forget_all();
 }

@@ -13,13 +13,14 @@ use crate::record::DecodeError;
 pub(in crate::record) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    field: usize,
     origin: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of `bytes`, whose first byte is byte `origin` of what errors should speak about.
     pub(in crate::record) fn new(bytes: &'a [u8], origin: usize) -> Reader<'a> {
-        Reader { bytes, at: 0, origin }
+        Reader { bytes, at: 0, field: 0, origin }
     }
 
     /// The next byte to be read, as an index into the buffer.
@@ -32,18 +33,19 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
-    /// An error about what was read last, at the position after it.
+    /// An error about the field that was read last, at its first byte.
     pub(in crate::record) fn error(
         &self,
         what: &'static str,
         expected: impl Into<String>,
         found: impl Display,
     ) -> DecodeError {
-        DecodeError::new(self.origin + self.at, what, expected, found)
+        DecodeError::new(self.origin + self.field, what, expected, found)
     }
 
     /// The range of the next `length` bytes, skipped.
     pub(in crate::record) fn span(&mut self, length: usize, what: &'static str) -> Result<Range<usize>, DecodeError> {
+        self.field = self.at;
         if length > self.remaining() {
             return Err(self.error(what, format!("{length} bytes"), format!("{} bytes left", self.remaining())));
         }
@@ -87,10 +89,12 @@ impl<'a> Reader<'a> {
 
     /// An unsigned varint of at most `bits` bits. Longer forms of small numbers are accepted, as Kafka does.
     fn unsigned(&mut self, bits: u32, what: &'static str) -> Result<u64, DecodeError> {
+        let first = self.at;
         let mut value = 0u64;
         let mut shift = 0;
         loop {
             let byte = self.u8(what)?;
+            self.field = first;
             let part = u64::from(byte & 0x7f);
             let fits = shift < bits && (bits - shift >= 7 || part >> (bits - shift) == 0);
             if !fits {
@@ -203,6 +207,6 @@ mod tests {
         assert!(Reader::new(&[0x80; 3], 0).varint("v").is_err());
         assert!(Reader::new(&[0xff; 20], 0).varlong("v").is_err());
         let error = Reader::new(&[0xff, 0xff, 0xff, 0xff, 0x1f], 7).uvarint("v").unwrap_err();
-        assert_eq!(error.at, 12);
+        assert_eq!(error.at, 7);
     }
 }

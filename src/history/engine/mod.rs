@@ -5,5 +5,3 @@
 
 pub mod gaps;
 pub mod log;
-#[cfg(test)]
-mod twin;

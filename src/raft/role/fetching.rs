@@ -4,7 +4,7 @@
 //! One fetch is in flight at most, and none leaves while the own log is not durable to its end (R2): a fetch says "what
 //! lies below my offset is safe here". The golden script `a_follower_fetches_only_what_it_can_vouch_for` replays why.
 
-use crate::ids::{Epoch, Offset};
+use crate::ids::{Epoch, Offset, ReplicaKey};
 use crate::quirk::Quirk;
 use crate::raft::calls::{Asked, Peer};
 use crate::raft::context::{Context, Leaving};
@@ -24,7 +24,7 @@ pub(in crate::raft) fn fetch_from_leader(ctx: &mut Context) {
         return;
     }
     let Some(endpoint) = ctx.leader_endpoint().cloned() else { return };
-    let key = ctx.voters().find(leader).map_or(crate::ids::ReplicaKey::of(leader), |voter| voter.key);
+    let key = ctx.voters().find(leader).map_or(ReplicaKey::of(leader), |voter| voter.key);
     send(ctx, peer, Destination { replica: Some(key), endpoint }, offset);
 }
 
@@ -74,8 +74,9 @@ fn send_to_any_bootstrap(ctx: &mut Context, offset: Offset, besides: Option<Peer
 
 fn send(ctx: &mut Context, peer: Peer, to: Destination, offset: Offset) {
     let last_epoch = match offset.0.checked_sub(1) {
-        Some(last) if offset < ctx.log.end() => ctx.log.epochs().epoch_at(Offset(last)).unwrap_or(Epoch::ZERO),
-        _ => ctx.log.last_epoch(),
+        _ if offset == ctx.log.end() => ctx.log.last_epoch(),
+        Some(last) => ctx.log.epochs().epoch_at(Offset(last)).unwrap_or(Epoch::ZERO),
+        None => Epoch::ZERO,
     };
     let request = FetchRequest {
         replica: Some(ctx.key),

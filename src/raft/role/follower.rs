@@ -17,6 +17,9 @@ pub(in crate::raft) struct Follower {
     pub fetch_deadline: Instant,
     /// Whether this leader has answered a fetch in this stint: if so, no pre-vote against it. (KIP-996.)
     pub has_fetched: bool,
+    /// How far the leader says the confirmed prefix is committed. It counts as far as the own log is flushed: what is
+    /// applied here must not be lost here. (Kafka flushes before it raises the high watermark, `kraft-protocol.md` 3.2.)
+    pub promised: Option<Offset>,
 }
 
 impl Follower {
@@ -43,11 +46,12 @@ impl Follower {
     /// The leader's answer to a fetch from `asked`, the log's end since. (Kafka: `handleFetchResponse`.)
     pub fn on_fetched(&mut self, ctx: &mut Context, from: Peer, asked: Offset, response: FetchResponse) -> Next {
         let accepted = match response.found {
-            Fetched::Records(batches) => accept_records(ctx, asked, batches, response.high_watermark),
+            Fetched::Records(batches) => self.accept_records(ctx, asked, batches, response.high_watermark),
             Fetched::Diverging { epoch, end } => {
                 if ctx.quirks().has(Quirk::DivergingRaisesHighWatermark) {
-                    raise_high_watermark(ctx, response.high_watermark);
+                    raise_high_watermark(ctx, response.high_watermark, ctx.log.end());
                 }
+                self.promised = None;
                 accept_divergence(ctx, epoch, end)
             }
             Fetched::Snapshot { .. } => Err("a snapshot was offered, and none can be taken"),
@@ -63,38 +67,45 @@ impl Follower {
         ctx.fetch_is_retry = false;
         Next::Stay
     }
-}
 
-/// The leader confirms the prefix below `asked` and has more. (Kafka appends whatever comes and swallows corrupt bytes,
-/// `kraft-protocol.md` 8.5; ours takes the answer whole or not at all.)
-fn accept_records(
-    ctx: &mut Context,
-    asked: Offset,
-    mut batches: Vec<RecordBatch>,
-    high_watermark: Option<Offset>,
-) -> Result<(), &'static str> {
-    if asked != ctx.log.end() {
-        assert!(!ctx.quirks().is_empty(), "a follower's log does not move while its fetch is under way (R4)");
-        rewrite_tail(ctx, &mut batches);
+    /// The own log is flushed further: what was promised counts as far.
+    pub fn on_flushed(&mut self, ctx: &mut Context) {
+        raise_high_watermark(ctx, self.promised, ctx.log.flushed());
     }
-    let mut end = ctx.log.end();
-    let mut epoch = ctx.log.last_epoch();
-    for batch in &batches {
-        if batch.base_offset() != end {
-            return Err("a batch does not begin where the log ends");
+
+    /// The leader confirms the prefix below `asked` and has more. (Kafka appends whatever comes and swallows corrupt bytes,
+    /// `kraft-protocol.md` 8.5; ours takes the answer whole or not at all.)
+    fn accept_records(
+        &mut self,
+        ctx: &mut Context,
+        asked: Offset,
+        mut batches: Vec<RecordBatch>,
+        high_watermark: Option<Offset>,
+    ) -> Result<(), &'static str> {
+        if asked != ctx.log.end() {
+            assert!(!ctx.quirks().is_empty(), "a follower's log does not move while its fetch is under way (R4)");
+            rewrite_tail(ctx, &mut batches);
         }
-        if batch.leader_epoch() < epoch || batch.leader_epoch() > ctx.election.epoch {
-            return Err("a batch has an epoch that cannot follow");
+        let mut end = ctx.log.end();
+        let mut epoch = ctx.log.last_epoch();
+        for batch in &batches {
+            if batch.base_offset() != end {
+                return Err("a batch does not begin where the log ends");
+            }
+            if batch.leader_epoch() < epoch || batch.leader_epoch() > ctx.election.epoch {
+                return Err("a batch has an epoch that cannot follow");
+            }
+            (end, epoch) = (batch.end(), batch.leader_epoch());
         }
-        (end, epoch) = (batch.end(), batch.leader_epoch());
+        if !batches.is_empty() {
+            ctx.append(batches);
+        }
+        // R3: this answer confirmed the prefix, so its high watermark counts, up to the end of that prefix.
+        self.promised = high_watermark.map(|told| told.min(ctx.log.end())).or(self.promised);
+        self.on_flushed(ctx);
+        note_progress_of_recovery(ctx, high_watermark);
+        Ok(())
     }
-    if !batches.is_empty() {
-        ctx.append(batches);
-    }
-    // R3: this answer confirmed the prefix, so its high watermark counts, up to the end of that prefix.
-    raise_high_watermark(ctx, high_watermark);
-    note_progress_of_recovery(ctx, high_watermark);
-    Ok(())
 }
 
 /// The leader's log departs from this one: keep what both have. (Kafka: `truncateToEndOffset`.)
@@ -116,9 +127,9 @@ fn accept_divergence(ctx: &mut Context, epoch: Epoch, end: Offset) -> Result<(),
     Ok(())
 }
 
-fn raise_high_watermark(ctx: &mut Context, told: Option<Offset>) {
+fn raise_high_watermark(ctx: &mut Context, told: Option<Offset>, bound: Offset) {
     let Some(told) = told else { return };
-    let to = told.min(ctx.log.end());
+    let to = told.min(bound);
     if ctx.high_watermark.is_none_or(|known| known < to) {
         ctx.raise_high_watermark(to);
     }

@@ -26,15 +26,15 @@ use crate::raft::calls::Asked;
 use crate::raft::context::Context;
 use crate::raft::message::BeginQuorumEpochRequest;
 use crate::raft::parked::Parked;
+use crate::raft::role::leader::confirms::Confirm;
+use crate::raft::role::leader::fetches::ParkedFetch;
+use crate::raft::role::leader::proposals::Proposals;
+use crate::raft::role::leader::reads::ParkedRead;
 use crate::raft::role::{Next, Transition};
 use crate::raft::voters::high_watermark;
 use crate::raft::{LeaderCounts, LinkId, Note, Progress, Request};
 use crate::record::{BatchBuilder, ControlRecord};
 use crate::time::{Instant, Now, Timestamp};
-use confirms::Confirm;
-use fetches::ParkedFetch;
-use proposals::Proposals;
-use reads::ParkedRead;
 
 /// The state of a leader.
 #[derive(Debug)]

@@ -13,12 +13,12 @@ pub(super) mod resigned;
 pub(super) mod unattached;
 
 use crate::ids::{Endpoint, Epoch, ReplicaId, ReplicaKey};
-use candidate::Candidate;
-use follower::Follower;
-use leader::Leader;
-use prospective::Prospective;
-use resigned::Resigned;
-use unattached::Unattached;
+use crate::raft::role::candidate::Candidate;
+use crate::raft::role::follower::Follower;
+use crate::raft::role::leader::Leader;
+use crate::raft::role::prospective::Prospective;
+use crate::raft::role::resigned::Resigned;
+use crate::raft::role::unattached::Unattached;
 
 /// What a replica is at the moment.
 #[derive(Debug)]

@@ -24,21 +24,19 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
-use kraftbed::ids::{Endpoint, Epoch, Listener, Offset, ReplicaId, ReplicaKey};
+use kraftbed::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::log::{DiskSeq, Gone, QuorumState, Stored};
 use kraftbed::prng::Prng;
 use kraftbed::quirk::Quirk;
-use kraftbed::raft::message::{
-    BeginQuorumEpochRequest, EndQuorumEpochRequest, FetchRequest, SaidHighWatermark, VoteRequest,
-};
 use kraftbed::raft::{
-    Acks, Answer, CallId, Config, Effect, Input, LeaderCounts, LinkId, ReadLimits, Replica, Request, Response, Ticket,
-    Voter, VoterSet,
+    Answer, CallId, Config, Effect, Input, LeaderCounts, LinkId, Replica, Request, Response, RoleKind, Ticket, Voter,
+    VoterSet,
 };
-use kraftbed::record::{BatchBuilder, ProducerStamp, RecordBatch};
+use kraftbed::record::RecordBatch;
 use kraftbed::time::{Instant, Now, Timestamp};
 
-use crate::raft::disk::{Disk, directory};
+use crate::raft::ask::{batch, duration, link, listener, node_id, within};
+use crate::raft::disk::Disk;
 use crate::raft::show;
 
 /// A script's world.
@@ -51,10 +49,14 @@ pub struct Cluster {
     links: BTreeMap<(u32, u32), u64>,
     next_ticket: u64,
     next_link: u64,
-    now: Instant,
+    pub now: Instant,
     disks_are_held: bool,
     tail_batches: usize,
     lines: String,
+    /// What was ever applied anywhere, by offset: epoch, checksum and end.
+    history: BTreeMap<Offset, (Epoch, u32, Offset)>,
+    /// Who led which epoch.
+    leaders: BTreeMap<Epoch, ReplicaId>,
 }
 
 struct Node {
@@ -65,6 +67,7 @@ struct Node {
     /// The call outstanding at each peer, as its driver sees it.
     calls: BTreeMap<u32, CallId>,
     shown_held: usize,
+    applied: Offset,
 }
 
 #[derive(Clone)]
@@ -86,12 +89,18 @@ enum Asker {
     Client { number: u64 },
 }
 
-type Outcome = Result<(), Box<dyn Error>>;
+pub type Outcome = Result<(), Box<dyn Error>>;
 
 impl Runner for Cluster {
     type Command = Command;
 
     fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        self.run_command(command)
+    }
+}
+
+impl Cluster {
+    fn run_command(&mut self, command: &Command) -> Result<String, Box<dyn Error>> {
         let mut args = command.consume_args();
         match command.name.as_str() {
             "cluster" => self.describe(&mut args)?,
@@ -120,9 +129,9 @@ impl Runner for Cluster {
             }
             "disk" => self.complete(&mut args)?,
             "resign" => self.ask(&mut args, |_, _| Ok(Input::Resign))?,
-            "shutdown" => self.ask(&mut args, |now, args| {
-                Ok(Input::Shutdown { deadline: now + within(args, "5s")? })
-            })?,
+            "shutdown" => {
+                self.ask(&mut args, |now, args| Ok(Input::Shutdown { deadline: now + within(args, "5s")? }))?
+            }
             "propose" => self.propose(&mut args)?,
             "read" => self.read(&mut args)?,
             "confirm" => self.confirm(&mut args)?,
@@ -164,6 +173,7 @@ impl Cluster {
                 incarnation: 0,
                 calls: BTreeMap::new(),
                 shown_held: 0,
+                applied: Offset::ZERO,
             };
             self.nodes.insert(id, node);
         }
@@ -209,6 +219,7 @@ impl Cluster {
             node.disk.cache = node.disk.platter.clone();
             node.incarnation += 1;
             node.shown_held = 0;
+            node.applied = Offset::ZERO;
             let recovered = node.disk.platter.recover(ReplicaId(id), tail_batches);
             let prng = Prng::new(u64::from(id), node.incarnation);
             let mut out = Vec::new();
@@ -308,87 +319,37 @@ impl Cluster {
         self.step(id, input)
     }
 
-    fn propose(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome {
-        let id = node_id(args)?;
-        let records = args.take_key("records").unwrap_or("1").parse()?;
-        let acks = match args.take_key("acks").unwrap_or("all") {
-            "0" => Acks::None,
-            "1" => Acks::Leader,
-            _ => Acks::All,
-        };
-        let deadline = self.now + within(args, "5s")?;
-        let producer = match args.take_key("producer") {
-            Some(id) => Some(ProducerStamp {
-                id: id.parse()?,
-                epoch: args.take_key("producer_epoch").unwrap_or("0").parse()?,
-                base_sequence: args.take_key("sequence").unwrap_or("0").parse()?,
-            }),
-            None => None,
-        };
-        let ticket = self.client();
-        self.step(id, Input::Propose { ticket, acks, deadline, batches: vec![batch(records, producer)] })
+    /// Runs one line of a script, for a storm.
+    pub fn run_line(&mut self, line: &str) -> Outcome {
+        goldenscript::generate(self, &format!("{line}\n---\n"))?;
+        Ok(())
     }
 
-    fn read(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome {
-        let id = node_id(args)?;
-        let from = Offset(args.take_key("from").unwrap_or("0").parse()?);
-        let epoch = args.take_key("epoch").map(str::parse).transpose()?.map(Epoch);
-        let bytes_min = args.take_key("bytes").unwrap_or("1").parse()?;
-        let limits = ReadLimits { bytes_min, bytes_max: 1 << 20, deadline: self.now + within(args, "1s")? };
-        let ticket = self.client();
-        self.step(id, Input::Read { ticket, epoch, from, limits })
+    /// How many messages are under way, for a storm that picks among them.
+    pub fn message_count(&self) -> usize {
+        self.messages.len()
     }
 
-    fn confirm(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome {
-        let id = node_id(args)?;
-        let deadline = self.now + within(args, "1s")?;
-        let ticket = self.client();
-        self.step(id, Input::Confirm { ticket, epoch: None, deadline })
+    /// Delivers one message, whichever; connections are reordered, not what is on one.
+    pub fn deliver_one(&mut self, index: usize) -> Outcome {
+        let link = (self.messages[index].from, self.messages[index].to);
+        let first = self.messages.iter().position(|message| is_on(message, Some(link))).unwrap_or(index);
+        let message = self.messages.remove(first);
+        let later = std::mem::take(&mut self.messages);
+        self.messages = vec![message];
+        self.deliver(None)?;
+        let new = std::mem::replace(&mut self.messages, later);
+        self.messages.extend(new);
+        Ok(())
     }
 
-    fn request_by_hand(&mut self, kind: &str, args: &mut ArgumentConsumer<'_>) -> Outcome {
-        let id = node_id(args)?;
-        let epoch = Epoch(args.take_key("epoch").ok_or("epoch=?")?.parse()?);
-        let replica = args.take_key("replica").map(str::parse).transpose()?.map(ReplicaId);
-        let position = args.take_key("from").unwrap_or("0@0").split_once('@').ok_or("expected from=3@1")?;
-        let (offset, last_epoch) = (optional(position.0)?, optional(position.1)?.map(|epoch| Epoch(epoch as u32)));
-        let body = match kind {
-            "vote" => Request::Vote(VoteRequest {
-                epoch,
-                candidate: replica.map(ReplicaKey::of),
-                voter: args.take_key("voter").map(str::parse).transpose()?.map(|id| ReplicaKey::of(ReplicaId(id))),
-                last_epoch,
-                last_offset: offset.map(Offset),
-                pre_vote: args.next_pos() == Some("pre"),
-            }),
-            "begin" => Request::BeginQuorumEpoch(BeginQuorumEpochRequest {
-                epoch,
-                leader: replica,
-                voter: None,
-                endpoints: replica.map(|id| listener(id.0)).into_iter().collect(),
-            }),
-            "end" => {
-                let named: Vec<u32> =
-                    args.take_key("successors").unwrap_or("").split_terminator('-').map(str::parse).collect::<Result<_, _>>()?;
-                let successors = named.into_iter().map(|id| ReplicaKey::of(ReplicaId(id))).collect();
-                Request::EndQuorumEpoch(EndQuorumEpochRequest { epoch, leader: replica, successors, endpoints: Vec::new() })
-            }
-            _ => Request::Fetch(FetchRequest {
-                replica: replica.map(|id| ReplicaKey { id, directory: Some(directory(id)) }),
-                epoch,
-                offset: offset.map(Offset),
-                last_epoch,
-                high_watermark: match args.take_key("hw") {
-                    None => SaidHighWatermark::Unsaid,
-                    Some(known) => SaidHighWatermark::Known(optional(known)?.map(Offset)),
-                },
-                max_wait: duration(args.take_key("wait").unwrap_or("500ms"))?,
-                max_bytes: 1 << 20,
-            }),
-        };
-        let link = LinkId(args.take_key("link").unwrap_or("900").parse()?);
-        let ticket = self.client();
-        self.step(id, Input::Request { ticket, link, body })
+    /// Loses one message.
+    pub fn lose_one(&mut self, index: usize) {
+        self.messages.remove(index);
+    }
+
+    pub fn is_up(&self, id: u32) -> bool {
+        self.nodes[&id].replica.is_some()
     }
 
     fn show_views(&mut self) {
@@ -399,11 +360,12 @@ impl Cluster {
         }
     }
 
-    fn step(&mut self, id: u32, input: Input) -> Outcome {
+    pub fn step(&mut self, id: u32, input: Input) -> Outcome {
         let now = self.clock();
         let node = self.nodes.get_mut(&id).ok_or("no such node")?;
         let mut out = Vec::new();
         node.replica.as_mut().ok_or("the node is down")?.step(now, input, &mut out);
+        self.judge_leader(id)?;
         self.carry_out(id, out)
     }
 
@@ -452,9 +414,40 @@ impl Cluster {
                 self.nodes.get_mut(&id).ok_or("no such node")?.disk.submit(DiskSeq(seq), op);
             }
             Effect::Load { load, what } => writeln!(self.lines, "n{id} load#{} {}", load.0, show::stored(&what))?,
-            Effect::Apply { batches } => writeln!(self.lines, "n{id} apply {}", show::batches(&batches))?,
+            Effect::Apply { batches } => {
+                writeln!(self.lines, "n{id} apply {}", show::batches(&batches))?;
+                self.judge_applied(id, &batches)?;
+            }
             Effect::Stopped => writeln!(self.lines, "n{id} stopped")?,
             Effect::Note(note) => writeln!(self.lines, "n{id} note: {}", show::note(&note))?,
+        }
+        Ok(())
+    }
+
+    /// What one replica applies, all apply, in the same place, and without gaps.
+    fn judge_applied(&mut self, id: u32, batches: &[RecordBatch]) -> Outcome {
+        let node = self.nodes.get_mut(&id).ok_or("no such node")?;
+        for batch in batches {
+            if node.applied != batch.base_offset() {
+                return Err(format!("n{id} applied {} at {}", batch.base_offset(), node.applied).into());
+            }
+            node.applied = batch.end();
+            let seen = (batch.leader_epoch(), batch.header.crc, batch.end());
+            let known = *self.history.entry(batch.base_offset()).or_insert(seen);
+            if known != seen {
+                return Err(format!("n{id} applied something else at {}", batch.base_offset()).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// One leader per epoch.
+    fn judge_leader(&mut self, id: u32) -> Outcome {
+        let Ok(replica) = self.replica(id) else { return Ok(()) };
+        let view = replica.view();
+        let (epoch, role) = (view.epoch, view.role);
+        if role == RoleKind::Leader && *self.leaders.entry(epoch).or_insert(ReplicaId(id)) != ReplicaId(id) {
+            return Err(format!("n{id} leads epoch {epoch}, which had another leader").into());
         }
         Ok(())
     }
@@ -515,7 +508,7 @@ impl Cluster {
         Ticket(self.next_ticket)
     }
 
-    fn client(&mut self) -> Ticket {
+    pub fn client(&mut self) -> Ticket {
         let clients = self.next_ticket + 1;
         self.ticket(Asker::Client { number: clients })
     }
@@ -532,44 +525,3 @@ impl Cluster {
 fn is_on(message: &Message, link: Option<(u32, u32)>) -> bool {
     link.is_none_or(|link| link == (message.from, message.to))
 }
-
-fn node_id(args: &mut ArgumentConsumer<'_>) -> Result<u32, Box<dyn Error>> {
-    Ok(args.next_pos().ok_or("which node?")?.parse()?)
-}
-
-fn link(args: &mut ArgumentConsumer<'_>) -> Result<Option<(u32, u32)>, Box<dyn Error>> {
-    let Some(link) = args.next_pos() else { return Ok(None) };
-    let (from, to) = link.split_once('-').ok_or("expected 1-2")?;
-    Ok(Some((from.parse()?, to.parse()?)))
-}
-
-fn within(args: &mut ArgumentConsumer<'_>, default: &str) -> Result<Duration, Box<dyn Error>> {
-    duration(args.take_key("within").unwrap_or(default))
-}
-
-fn duration(text: &str) -> Result<Duration, Box<dyn Error>> {
-    if let Some(millis) = text.strip_suffix("ms") {
-        return Ok(Duration::from_millis(millis.parse()?));
-    }
-    Ok(Duration::from_secs(text.strip_suffix('s').ok_or("expected 500ms or 5s")?.parse()?))
-}
-
-fn optional(text: &str) -> Result<Option<u64>, Box<dyn Error>> {
-    if text == "none" { Ok(None) } else { Ok(Some(text.parse()?)) }
-}
-
-fn listener(id: u32) -> Listener {
-    Listener { name: "CONTROLLER".into(), endpoint: Endpoint::new(&format!("n{id}"), 9093) }
-}
-
-fn batch(records: u64, producer: Option<ProducerStamp>) -> RecordBatch {
-    let mut builder = BatchBuilder::new(Timestamp(0));
-    if let Some(producer) = producer {
-        builder = builder.producer(producer);
-    }
-    for record in 0..records {
-        builder.push(None, Some(record.to_string().as_bytes()));
-    }
-    builder.build()
-}
-

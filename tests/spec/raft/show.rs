@@ -123,12 +123,12 @@ pub fn note(note: &Note) -> String {
         Note::Voted { epoch, candidate } => format!("voted for {} @{epoch}", candidate.id),
         Note::VoteRefused { epoch, candidate, pre_vote } => {
             let kind = if *pre_vote { "pre-vote" } else { "vote" };
-            format!("refused {candidate} a {kind} @{epoch}")
+            format!("vote_refused to {candidate} @{epoch}, a {kind}")
         }
-        Note::Diverged { keep } => format!("log diverges from leader, keeping {keep}"),
-        Note::HighWatermark { to } => format!("high watermark {to}"),
-        Note::CheckQuorumFailed { epoch } => format!("check quorum failed @{epoch}"),
-        Note::StaleAnswer => "stale answer dropped".to_string(),
+        Note::Diverged { keep } => format!("diverged from the leader, keeping {keep}"),
+        Note::HighWatermark { to } => format!("high_watermark {to}"),
+        Note::CheckQuorumFailed { epoch } => format!("check_quorum_failed @{epoch}"),
+        Note::StaleAnswer => "stale_answer dropped".to_string(),
         Note::Contradiction { what } => format!("contradiction: {what}"),
         Note::Recovering { above } => format!("recovering until above @{above}"),
         Note::Recovered => "recovered".to_string(),

@@ -13,7 +13,7 @@ use kraftbed::time::Timestamp;
 
 use super::disk::{Disk, Loss, options, recover};
 
-const CASES: u64 = 4000;
+const CASES: u64 = 3000;
 
 #[test]
 fn completed_operations_survive_every_crash() {
@@ -202,7 +202,7 @@ impl Case {
         let mut loss = match self.prng.below(6) {
             0 => Loss::Nothing,
             1 => Loss::Everything,
-            _ => Loss::Any(Prng::new(self.prng.word(), 1)),
+            _ => Loss::Any(Box::new(Prng::new(self.prng.word(), 1))),
         };
         self.disk.lose_power(&mut loss);
     }
@@ -268,7 +268,7 @@ impl Case {
     /// R12: what `flushed` vouches for is on the platter, whatever a power loss right after recovery keeps of the rest.
     fn check_flushed(&mut self, recovered: &Recovered) {
         let mut disk = self.disk.clone();
-        let loss = [Loss::Everything, Loss::Any(Prng::new(self.prng.word(), 2))];
+        let loss = [Loss::Everything, Loss::Any(Box::new(Prng::new(self.prng.word(), 2)))];
         disk.lose_power(&mut loss[self.prng.below(2) as usize].clone());
         if disk.content(FileName::MetaProperties).is_none() {
             // Killed while it was formatted: nothing was ever promised.

@@ -52,7 +52,7 @@ pub enum Loss {
     Nothing,
     Everything,
     /// Each sector, length and directory entry by itself.
-    Any(Prng),
+    Any(Box<Prng>),
 }
 
 impl Loss {

@@ -1,15 +1,16 @@
-//! The log monitor's naive twin: all orders of the operations, tried one by one; and histories to compare them on.
+//! Specification of `history`: the log monitor on good and bad histories, and its naive twin, which tries all orders of
+//! the operations one by one.
 //!
 //! The twin shares no code and no idea with the monitor. It compares every pair of claims about an offset, and then
 //! looks for an order of the operations that keeps real time and in which the log only grows.
 
 use std::collections::BTreeMap;
 
-use crate::history::engine::log::{Anomaly, check};
-use crate::history::value::number;
-use crate::history::{Ask, ClientId, Operation, Outcome, Told};
-use crate::prng::Prng;
-use crate::time::Instant;
+use kraftbed::history::engine::log::{Anomaly, check};
+use kraftbed::history::value::number;
+use kraftbed::history::{Ask, ClientId, Operation, Outcome, Told};
+use kraftbed::prng::Prng;
+use kraftbed::time::Instant;
 
 /// The shortest description that allows all that a history can contain.
 fn operation(ask: Ask, outcome: Outcome, invoked: u64, returned: u64) -> Operation {

@@ -1,0 +1,34 @@
+//! The second driver: the node of the simulator on real sockets, files and clocks.
+//!
+//! One thread runs the node: it polls the sockets, steps the node with what arrived, sends the frames of the step, and
+//! only then touches the disk. One more thread syncs when a second disk operation waits. Between the two goes the data
+//! directory itself, so there are no locks. The driver is meant to be the dullest code of the crate: every decision is
+//! the node's.
+//!
+//! ```text
+//!            ┌───────────────────────── node's thread ─────────────────────────┐
+//!  sockets ─▶ network ── Input ──▶ Node ── Output ─┬─ frames ─▶ network ─▶ sockets
+//!            │                      ▲              └─ file operations ─▶ disk ──┼─▶ inline, alone
+//!            └──────────────────────┴── DiskDone ◀──────────────────────┘       └─▶ disk thread, two or more
+//! ```
+//!
+//! | file | is |
+//! |---|---|
+//! | [`run`] | the loop, and `serve`: from a properties file to exit |
+//! | [`start`] | from configuration and directory to a node |
+//! | [`network`], [`connection`], [`addresses`] | sockets |
+//! | [`disk`], [`files`] | files |
+//! | [`clock`] | time |
+//! | [`console`] | what people read |
+
+pub mod addresses;
+pub mod client;
+pub mod clock;
+pub mod connection;
+pub mod console;
+pub mod disk;
+pub mod files;
+pub mod network;
+pub mod run;
+pub mod signals;
+pub mod start;

@@ -1,0 +1,239 @@
+//! The dialect of `tests/golden/check`: nodes are told what they look like, and the whole judge looks.
+//!
+//! ```text
+//! cluster 3                     three voters, their disks empty
+//! write 0 0..3@1 3..4@2         batches enter a node's files
+//! sync 0                        they become durable, with the quorum-state
+//! keep 0 1                      the files keep so many batches
+//! state 0 leader@1 leader=0 vote=1 hw=3 flushed=3
+//! quorum 0 1 leader=0 vote=1    the quorum-state on the platter
+//! look 0                        the node handled something: the judge looks
+//! start 0  down 0               it starts, it goes down
+//! grant 1 0@4                   node 1 answers that it votes for node 0 in epoch 4, whose log ends at `end=4@2`
+//! fetch 1 4@2 epoch=2           node 1 fetches from offset 4, its last record of epoch 2
+//! ```
+
+use std::error::Error;
+
+use goldenscript::{ArgumentConsumer, Command, Context, Runner};
+use kraftbed::check::{BatchMark, DiskView, Judge, Observation, Options, Violation, What};
+use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
+use kraftbed::log::{EpochIndex, MetaProperties, ProducerTable, QuorumState, Recovered};
+use kraftbed::raft::message::{ErrorCode, FetchRequest, Response, ResponseBody, SaidHighWatermark, VoteRequest};
+use kraftbed::raft::{Request, RoleKind, View, Voter, VoterSet};
+use kraftbed::time::Instant;
+
+type Failure = Box<dyn Error>;
+
+/// The nodes and their judge.
+pub struct Court {
+    judge: Judge,
+    voters: VoterSet,
+    nodes: Vec<Actor>,
+    at: Instant,
+}
+
+#[derive(Default)]
+struct Actor {
+    role: Option<RoleKind>,
+    epoch: Epoch,
+    leader: Option<ReplicaId>,
+    vote: Option<ReplicaKey>,
+    high_watermark: Option<Offset>,
+    flushed: Offset,
+    log: Vec<BatchMark>,
+    durable: usize,
+    quorum: Option<QuorumState>,
+    incarnation: u32,
+}
+
+impl Default for Court {
+    fn default() -> Court {
+        Court { judge: Judge::new(&Options::default()), voters: VoterSet::default(), nodes: vec![], at: Instant::ZERO }
+    }
+}
+
+impl Runner for Court {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _context: &Context) -> Result<String, Failure> {
+        let mut args = command.consume_args();
+        let first: usize = args.next_pos().ok_or("a number is missing")?.parse()?;
+        let seen = match command.name.as_str() {
+            "cluster" => {
+                let voter = |id| Voter { key: ReplicaKey::of(ReplicaId(id)), endpoints: vec![] };
+                self.voters = VoterSet::new((0..first as u32).map(voter).collect());
+                self.nodes = (0..first).map(|_| Actor::default()).collect();
+                Ok(())
+            }
+            "write" | "sync" | "keep" | "state" | "quorum" => {
+                let node = self.nodes.get_mut(first).ok_or("no such node")?;
+                node.change(&command.name, &mut args)?;
+                Ok(())
+            }
+            "look" => self.see(first, |_, view| What::Stepped { view }),
+            "start" => {
+                let recovered = self.nodes[first].recovered(first);
+                self.see(first, |_, view| What::Started { view, recovered: &recovered })
+            }
+            "down" => {
+                let seen = self.see(first, |_, _| What::Down { power: true });
+                self.nodes[first].incarnation += 1;
+                seen
+            }
+            "grant" => {
+                let (candidate, epoch) = at(args.next_pos().ok_or("whom?")?)?;
+                let (end, last) = args.take_key("end").map_or(Ok((0, 0)), at)?;
+                let request = Request::Vote(VoteRequest {
+                    epoch: Epoch(epoch),
+                    candidate: Some(ReplicaKey::of(ReplicaId(candidate as u32))),
+                    voter: None,
+                    last_epoch: Some(Epoch(last)),
+                    last_offset: Some(Offset(end)),
+                    pre_vote: false,
+                });
+                let body = ResponseBody::Vote { granted: true };
+                let response =
+                    Response { error: ErrorCode::None, epoch: Epoch(epoch), leader: None, endpoint: None, body };
+                self.see(first, |_, _| What::Answered { request: &request, response: &response })
+            }
+            "fetch" => {
+                let (offset, last) = at(args.next_pos().ok_or("from where?")?)?;
+                let request = Request::Fetch(FetchRequest {
+                    replica: Some(ReplicaKey::of(ReplicaId(first as u32))),
+                    epoch: Epoch(args.take_key("epoch").map_or(Ok(0), str::parse)?),
+                    offset: Some(Offset(offset)),
+                    last_epoch: Some(Epoch(last)),
+                    high_watermark: SaidHighWatermark::Known(None),
+                    max_wait: std::time::Duration::ZERO,
+                    max_bytes: 1,
+                });
+                self.see(first, |_, _| What::Asked { request: &request })
+            }
+            other => return Err(format!("unknown command {other}").into()),
+        };
+        args.reject_next()?;
+        Ok(seen.map_or_else(|violation| format!("{violation}\n"), |()| String::new()))
+    }
+}
+
+impl Court {
+    fn see<'a>(&'a mut self, node: usize, what: impl FnOnce(&'a Actor, View<'a>) -> What<'a>) -> Result<(), Violation> {
+        self.at += std::time::Duration::from_millis(1);
+        let Court { judge, voters, nodes, at } = self;
+        let disks: Vec<DiskView<'_>> = nodes.iter().map(Actor::disk).collect();
+        let what = what(&nodes[node], nodes[node].view(node, voters));
+        let incarnation = nodes[node].incarnation;
+        let observation = Observation { at: *at, node, incarnation, disks: &disks, what };
+        judge.observe(&observation).map_or(Ok(()), Err)
+    }
+}
+
+impl Actor {
+    fn change(&mut self, name: &str, args: &mut ArgumentConsumer<'_>) -> Result<(), Failure> {
+        match name {
+            "write" => {
+                while let Some(batch) = args.next_pos() {
+                    self.log.push(mark(batch)?);
+                }
+            }
+            "sync" => {
+                self.durable = self.log.len();
+                self.flushed = self.disk().durable_end();
+            }
+            "keep" => {
+                self.log.truncate(args.next_pos().ok_or("how many?")?.parse()?);
+                self.durable = self.durable.min(self.log.len());
+                self.flushed = self.flushed.min(self.disk().durable_end());
+            }
+            "quorum" => {
+                let epoch = Epoch(args.next_pos().ok_or("which epoch?")?.parse()?);
+                let leader = replica(args, "leader")?;
+                let vote = replica(args, "vote")?.map(ReplicaKey::of);
+                self.quorum = Some(QuorumState { epoch, leader, vote, version: 1, voters: vec![] });
+            }
+            _ => {
+                let (role, epoch) = args.next_pos().and_then(|text| text.split_once('@')).ok_or("role@epoch?")?;
+                self.role = Some(role_of(role)?);
+                self.epoch = Epoch(epoch.parse()?);
+                self.leader = replica(args, "leader")?;
+                self.vote = replica(args, "vote")?.map(ReplicaKey::of);
+                if let Some(to) = args.take_key("hw") {
+                    self.high_watermark = Some(Offset(to.parse()?));
+                }
+                if let Some(to) = args.take_key("flushed") {
+                    self.flushed = Offset(to.parse()?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn disk(&self) -> DiskView<'_> {
+        DiskView { log: &self.log, durable: self.durable, quorum: self.quorum.as_ref(), is_impaired: false }
+    }
+
+    fn view<'a>(&self, node: usize, voters: &'a VoterSet) -> View<'a> {
+        View {
+            key: ReplicaKey::of(ReplicaId(node as u32)),
+            role: self.role.unwrap_or(RoleKind::Unattached),
+            epoch: self.epoch,
+            leader: self.leader,
+            vote: self.vote,
+            high_watermark: self.high_watermark,
+            log_start: Offset::ZERO,
+            flushed: self.flushed,
+            log_end: self.log.last().map_or(Offset::ZERO, |mark| mark.end),
+            last_epoch: self.log.last().map_or(Epoch::ZERO, |mark| mark.epoch),
+            voters,
+            is_recovering: false,
+            epoch_start: None,
+        }
+    }
+
+    fn recovered(&self, node: usize) -> Recovered {
+        let (id, durable) = (ReplicaId(node as u32), self.disk().durable_end());
+        let directory_id = DirectoryId([1; 16]);
+        Recovered {
+            meta: MetaProperties { cluster_id: "court".into(), node_id: id, directory_id },
+            quorum: self.quorum.clone(),
+            start: Offset::ZERO,
+            flushed: durable,
+            end: durable,
+            epochs: EpochIndex::default(),
+            producers: ProducerTable::default(),
+            tail: vec![],
+            controls: vec![],
+            recovering: None,
+            cuts: vec![],
+        }
+    }
+}
+
+/// `0..3@1`, or `0..3@1/7` with a checksum of its own.
+fn mark(text: &str) -> Result<BatchMark, Failure> {
+    let (text, crc) = text.split_once('/').unwrap_or((text, ""));
+    let (range, epoch) = text.split_once('@').ok_or("from..to@epoch?")?;
+    let (base, end) = range.split_once("..").ok_or("from..to@epoch?")?;
+    let (base, end, epoch): (u64, u64, u32) = (base.parse()?, end.parse()?, epoch.parse()?);
+    let crc = if crc.is_empty() { epoch << 16 | base as u32 } else { crc.parse()? };
+    Ok(BatchMark { base: Offset(base), end: Offset(end), epoch: Epoch(epoch), crc })
+}
+
+/// `4@2`.
+fn at(text: &str) -> Result<(u64, u32), Failure> {
+    let (number, epoch) = text.split_once('@').ok_or("number@epoch?")?;
+    Ok((number.parse()?, epoch.parse()?))
+}
+
+fn replica(args: &mut ArgumentConsumer<'_>, key: &str) -> Result<Option<ReplicaId>, Failure> {
+    Ok(args.take_key(key).map(str::parse).transpose()?.map(ReplicaId))
+}
+
+fn role_of(text: &str) -> Result<RoleKind, Failure> {
+    use RoleKind as R;
+    [R::Unattached, R::Follower, R::Prospective, R::Candidate, R::Leader, R::Resigned]
+        .into_iter()
+        .find(|role| role.name() == text)
+        .ok_or_else(|| format!("no role {text}").into())
+}
