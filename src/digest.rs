@@ -57,7 +57,7 @@ impl Digest {
 /// The two halves of a 128-bit product folded together: every input bit reaches every output bit.
 #[inline]
 fn mix(left: u64, right: u64) -> u64 {
-    let product = u128::from(left | 1) * u128::from(right | 1) ^ u128::from(left ^ right.rotate_left(32));
+    let product = (u128::from(left | 1) * u128::from(right | 1)) ^ u128::from(left ^ right.rotate_left(32));
     (product as u64) ^ ((product >> 64) as u64)
 }
 

@@ -1,8 +1,8 @@
 //! kraftbed: Kafka Raft as a deterministic simulation testbed. One node, two worlds.
 
-//pub mod campaign;
+pub mod campaign;
 pub mod check;
-//pub mod cli;
+pub mod cli;
 pub mod client;
 pub mod digest;
 pub mod history;

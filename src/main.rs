@@ -1,1 +1,5 @@
-fn main() {}
+//! Parse, dispatch, exit code.
+
+fn main() -> std::process::ExitCode {
+    kraftbed::cli::main()
+}

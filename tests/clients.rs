@@ -13,12 +13,15 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use quorum::Quorum;
 
+type Test = fn() -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, fn() -> Result<(), Failed>); 4] = [
+    let tests: [(&str, Test); 5] = [
         ("kcat_lists_the_topic_and_its_leader", lists),
         ("kcat_reads_what_kcat_wrote", writes_and_reads),
         ("kcat_writes_idempotently", writes_idempotently),
+        ("kcat_writes_through_a_rolling_restart", survives_a_rolling_restart),
         ("kcat_loses_nothing_acknowledged_when_the_leader_is_killed", survives_a_killed_leader),
     ];
     let is_required = std::env::var("KRAFTBED_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
@@ -99,6 +102,21 @@ fn survives_a_killed_leader() -> Result<(), Failed> {
     quorum.launch(leader);
     quorum.await_listening(leader);
     equal(&read_back(&quorum)?, &lines(0..4000))
+}
+
+fn survives_a_rolling_restart() -> Result<(), Failed> {
+    let mut quorum = Quorum::start("kcat-rolling", 3);
+    quorum.await_leader(0);
+    for id in 1..=3 {
+        let number = u32::try_from(id).expect("invariant: ids are small");
+        let status = quorum.terminate(id);
+        expect(status.code() == Some(0), "exit 0 on SIGTERM", &format!("{status}"))?;
+        let written = lines(number * 100 - 100..number * 100);
+        kcat(&[&["-b", &quorum.bootstrap(), "-P"], TOPIC, IDEMPOTENT], &written)?;
+        quorum.launch(id);
+        quorum.await_listening(id);
+    }
+    equal(&read_back(&quorum)?, &lines(0..300))
 }
 
 /// Everything from the beginning to the end of the log.

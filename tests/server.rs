@@ -4,6 +4,8 @@
 #[path = "support/quorum.rs"]
 mod quorum;
 
+use std::process::Command;
+
 use bytes::Bytes;
 use kraftbed::client::{Ask, Config, Delivery, Told};
 use kraftbed::ids::{Endpoint, Offset};
@@ -43,7 +45,8 @@ fn read_all(client: &mut Client) -> Vec<String> {
     while at < end {
         let told = client.ask(Ask::Fetch { from: at }).expect("polling works");
         let Told::Fetched { batches, .. } = told else { panic!("expected records from {at}, was told {told:?}") };
-        for batch in batches.iter().filter(|batch| batch.end() > at) {
+        assert!(!batches.is_empty(), "what lies below the end can be read");
+        for batch in &batches {
             at = batch.end();
             if batch.is_control() {
                 continue;
@@ -79,8 +82,14 @@ fn a_second_process_is_kept_out_of_a_directory_in_use() {
     let port = Quorum::start("locked-port", 1).port(1);
     let overrides =
         [format!("listeners=PLAINTEXT://localhost:{port}"), format!("quorum.bootstrap.servers=localhost:{port}")];
-    let (code, log) = quorum.run_beside(1, &overrides);
-    assert_eq!(code, Some(1), "{log}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kraftbed"));
+    command.arg("serve").arg(quorum.properties(1));
+    for pair in &overrides {
+        command.args(["--override", pair]);
+    }
+    let output = command.output().expect("the binary can be run");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{log}");
     let last = log.lines().last().unwrap_or_default();
     assert!(last.contains("ERROR") && last.contains("another process is using this log directory"), "{log}");
 }
@@ -121,4 +130,19 @@ fn a_leader_that_is_asked_to_stop_hands_over() {
     produce(&mut speaker, &numbers(1..2));
     assert!(quorum.await_leader(epoch).0 != leader);
     assert_eq!(read_all(&mut client(&quorum, 3)), numbers(0..2));
+}
+
+#[test]
+fn a_disk_that_fails_stops_the_node_with_a_clear_last_line() {
+    let mut quorum = Quorum::start("failing", 1);
+    produce(&mut client(&quorum, 1), &numbers(0..3));
+    std::fs::remove_dir_all(quorum.log_directory(1).join("__cluster_metadata-0")).expect("the directory is ours");
+    // Stopping syncs files by their names, which no longer stand for anything.
+    assert_eq!(quorum.terminate(1).code(), Some(1), "{}", quorum.said(1, "stderr"));
+    let log = quorum.said(1, "stderr");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(
+        last.contains("ERROR") && last.contains("__cluster_metadata-0") && last.contains("the node stops"),
+        "{log}"
+    );
 }

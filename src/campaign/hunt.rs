@@ -50,7 +50,7 @@ impl Catch {
 pub fn hunt(options: &HuntOptions, interrupted: &AtomicBool, report: &dyn Fn(&Catch)) -> Vec<Catch> {
     let mut catches = Vec::new();
     for named in &options.planted {
-        for plant in named.scenario.plants().iter() {
+        for plant in named.scenario.quirks().iter() {
             let catch = hunt_one(options, named, plant, interrupted);
             report(&catch);
             catches.push(catch);
@@ -60,15 +60,18 @@ pub fn hunt(options: &HuntOptions, interrupted: &AtomicBool, report: &dyn Fn(&Ca
 }
 
 fn hunt_one(options: &HuntOptions, named: &Named, plant: Quirk, interrupted: &AtomicBool) -> Catch {
-    let expected = named.scenario.violates();
-    let within = named.scenario.within_seeds().unwrap_or(WITHIN_SEEDS);
+    let expected = named.scenario.expect().violates.as_deref();
+    let within = named.scenario.expect().within_seeds.unwrap_or(WITHIN_SEEDS);
     let mut caught: Option<Failure> = None;
     let mut from = 0;
     // Seeds are tried in growing strides, so that an easy catch is cheap and the smallest seed is still known.
     while from < within && caught.is_none() {
         let stride = (from.max(8)).min(within - from);
-        let failures = sweep(&sweep_of(named.clone(), 1 + from, stride, Quirks::NONE, options.jobs), interrupted, &|_| {}).failures;
-        let fits = |failure: &Failure| plant.is_harmless() || expected.is_none_or(|expected| expected == failure.property);
+        let failures =
+            sweep(&sweep_of(named.clone(), 1 + from, stride, Quirks::NONE, options.jobs), interrupted, &|_| {})
+                .failures;
+        let fits =
+            |failure: &Failure| plant.is_harmless() || expected.is_none_or(|expected| expected == failure.property);
         caught = failures.into_iter().filter(fits).min_by_key(|failure| failure.seed);
         from += stride;
     }

@@ -74,7 +74,8 @@ impl Library {
         }
         let files = files_below(&self.root)?;
         let stem = wanted.strip_suffix(".json").unwrap_or(wanted);
-        let by_name = files.iter().find(|file| name_of(file) == stem || file.strip_prefix(&self.root) == Ok(Path::new(wanted)));
+        let by_name =
+            files.iter().find(|file| name_of(file) == stem || file.strip_prefix(&self.root) == Ok(Path::new(wanted)));
         match by_name {
             Some(file) => Ok(vec![load(file)?]),
             None => Err(LoadError::Unknown { wanted: wanted.to_owned(), nearest: nearest(stem, &files) }),
@@ -117,7 +118,9 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
             let path = entry.map_err(fail)?.path();
             match () {
                 () if path.is_dir() => folders.push(path),
-                () if path.extension().is_some_and(|extension| extension == "json") && name_of(&path) != "schema" => files.push(path),
+                () if path.extension().is_some_and(|extension| extension == "json") && name_of(&path) != "schema" => {
+                    files.push(path)
+                }
                 () => {}
             }
         }

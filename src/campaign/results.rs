@@ -50,7 +50,8 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, W
     put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
     let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
     put(&folder.join("events.jsonl"), events.as_bytes())?;
-    let history: String = finished.history.iter().enumerate().map(|(index, operation)| history_line(index, operation)).collect();
+    let history: String =
+        finished.history.iter().enumerate().map(|(index, operation)| history_line(index, operation)).collect();
     put(&folder.join("history.jsonl"), history.as_bytes())?;
     put(&folder.join("summary.txt"), summary(plan, finished).as_bytes())?;
     for (node, files) in finished.disks.iter().enumerate() {
@@ -65,7 +66,8 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, W
 pub fn silence_panics() {
     let shown = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let is_in_node = panic.location().is_some_and(|at| NODE_FOLDERS.iter().any(|folder| at.file().contains(folder)));
+        let is_in_node =
+            panic.location().is_some_and(|at| NODE_FOLDERS.iter().any(|folder| at.file().contains(folder)));
         if !is_in_node {
             shown(panic);
         }
@@ -128,7 +130,7 @@ fn summary(plan: &Plan, finished: &Finished) -> String {
         Verdict::Undecided(why) => format!("UNDECIDED {why}"),
         Verdict::Violated(violation) => format!("FAILED {violation}\n\n{}", timeline::last_causes(&outcome.trace, 8)),
     };
-    format!("{}{verdict}\n", plan.describe())
+    format!("{plan}\n{verdict}\n")
 }
 
 /// Panics in these folders are a node's.

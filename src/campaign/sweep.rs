@@ -136,7 +136,12 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
                     let (sweep, failures) = &mut *shared;
                     sweep.count(named, &outcome);
                     note_failure(failures, named, &outcome.0);
-                    report(&Progress { done: sweep.runs, total, failed: sweep.failed, virtual_time: sweep.virtual_time });
+                    report(&Progress {
+                        done: sweep.runs,
+                        total,
+                        failed: sweep.failed,
+                        virtual_time: sweep.virtual_time,
+                    });
                 }
             });
         }
@@ -160,7 +165,7 @@ pub fn plan_of(named: &Named, seed: u64, quirks: Quirks) -> Plan {
 fn assignments(options: &SweepOptions) -> Vec<(usize, u64)> {
     let count = options.scenarios.len() as u64;
     let all = (0..options.seeds).map(|index| ((index % count) as usize, options.seed_base.wrapping_add(index / count)));
-    let unpinned = all.filter_map(|(scenario, seed)| match options.scenarios[scenario].scenario.pinned_seed() {
+    let unpinned = all.filter_map(|(scenario, seed)| match options.scenarios[scenario].scenario.seed() {
         None => Some((scenario, seed)),
         Some(pinned) if seed == options.seed_base => Some((scenario, pinned)),
         Some(_) => None,

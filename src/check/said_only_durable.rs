@@ -8,13 +8,8 @@
 //!   least as long as what the voter has on disk (Raft's election restriction), the first time it is granted;
 //! - whatever names an epoch: that epoch, or a later one, is durable; whatever names its leader: that leader is durable.
 //!
-//! A frame may leave long after the replica said it, while its connection is made: to the receiver that is only a slow
-//! network. So a log that *was* durable in this incarnation, and was truncated since, is no lie.
-//!
 //! Source: DESIGN 3, R2, R5 and R12; `kraft-protocol.md` 3.1 (a) to (d), 1.5. Where Kafka is synchronous, this is what an
 //! asynchronous core breaks first.
-
-use std::collections::BTreeSet;
 
 use crate::check::ledger::mark_before;
 use crate::check::{DiskView, Interests, Observation, Property, Seen, Violation, What};
@@ -26,48 +21,18 @@ use crate::raft::message::{FetchRequest, Request, Response, ResponseBody, VoteRe
 pub struct SaidOnlyDurable {
     judged: u64,
     granted: Vec<Option<(Epoch, ReplicaKey)>>,
-    /// Ends of logs, with their last epoch, that each node held durably in this incarnation and then truncated.
-    truncated: Vec<BTreeSet<(Offset, Epoch)>>,
 }
 
 impl SaidOnlyDurable {
-    fn on_look(&mut self, seen: &Seen<'_>) {
-        let node = seen.observation.node;
-        if self.truncated.len() <= node {
-            self.truncated.resize(node + 1, BTreeSet::new());
-        }
-        if seen.kinds.overlap(Interests::STARTED) {
-            self.truncated[node].clear();
-            return;
-        }
-        let Some(mirror) = seen.ledger.node(node) else { return };
-        let removed = mirror.removed.iter().take(mirror.removed_durable);
-        self.truncated[node].extend(removed.map(|mark| (mark.end, mark.epoch)));
-    }
-
-    fn was_durable(&self, node: usize, offset: Option<Offset>, last_epoch: Option<Epoch>) -> bool {
-        let Some(claim) = offset.zip(last_epoch) else { return false };
-        self.truncated.get(node).is_some_and(|truncated| truncated.contains(&claim))
-    }
-
     fn on_asked(&self, disk: &DiskView<'_>, node: usize, request: &Request) -> Result<(), String> {
         let own = ReplicaId(node as u32);
         match request {
             Request::Fetch(fetch) => {
                 is_durable(disk, fetch.epoch, None)?;
-                match self.was_durable(node, fetch.offset, fetch.last_epoch) {
-                    true => Ok(()),
-                    false => fetch_is_durable(disk, fetch),
-                }
+                fetch_is_durable(disk, fetch)
             }
             Request::Vote(vote) if vote.pre_vote => is_durable(disk, vote.epoch, None),
-            Request::Vote(vote) => {
-                candidacy_is_durable(disk, own, vote)?;
-                match self.was_durable(node, vote.last_offset, vote.last_epoch) {
-                    true => Ok(()),
-                    false => candidate_log_is_durable(disk, vote),
-                }
-            }
+            Request::Vote(vote) => candidacy_is_durable(disk, own, vote),
             Request::BeginQuorumEpoch(begin) => is_durable(disk, begin.epoch, begin.leader),
             Request::EndQuorumEpoch(end) => is_durable(disk, end.epoch, end.leader),
         }
@@ -144,10 +109,6 @@ fn candidacy_is_durable(disk: &DiskView<'_>, own: ReplicaId, vote: &VoteRequest)
     if disk.quorum.is_some_and(|quorum| quorum.epoch == vote.epoch) && voted != Some(own) && !leads(disk, own) {
         return Err(format!("asks for votes in epoch {}, and has a vote for {voted:?} on disk", vote.epoch));
     }
-    Ok(())
-}
-
-fn candidate_log_is_durable(disk: &DiskView<'_>, vote: &VoteRequest) -> Result<(), String> {
     let Some(offset) = vote.last_offset else { return Ok(()) };
     log_is_durable(disk, offset, vote.last_epoch)
         .map_err(|has| format!("is a candidate with a log up to {offset}, {has}"))
@@ -179,15 +140,11 @@ impl Property for SaidOnlyDurable {
     }
 
     fn interests(&self) -> Interests {
-        Interests::ASKED | Interests::ANSWERED | Interests::LOG | Interests::STARTED
+        Interests::ASKED | Interests::ANSWERED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         let Observation { node, disks, what, .. } = *seen.observation;
-        if seen.kinds.overlap(Interests::LOG | Interests::STARTED) {
-            self.on_look(seen);
-            return Ok(());
-        }
         let Some(disk) = disks.get(node) else { return Ok(()) };
         self.judged += 1;
         let judged = match what {
@@ -235,20 +192,6 @@ mod tests {
         stage.node(1).persist(2, Some(0), None).write(&[mark(0, 3, 1)]).sync().write(&[mark(3, 4, 2)]);
         stage.ask(1, &fetch(2, 3, 1)).unwrap();
         assert!(stage.ask(1, &fetch(2, 4, 2)).unwrap_err().message.contains("its durable log ends at 3"));
-    }
-
-    #[test]
-    fn a_fetch_that_waited_for_its_connection_may_be_of_a_log_that_was_truncated_since() {
-        let mut stage = stage();
-        stage.node(1).persist(2, Some(0), None).write(&[mark(0, 3, 1)]).sync();
-        stage.step(1).unwrap();
-        stage.node(1).truncate(0);
-        stage.step(1).unwrap();
-        stage.ask(1, &fetch(2, 3, 1)).unwrap();
-        assert!(stage.ask(1, &fetch(2, 3, 2)).is_err());
-        stage.down(1).unwrap();
-        stage.start(1).unwrap();
-        assert!(stage.ask(1, &fetch(2, 3, 1)).is_err(), "another incarnation has other connections");
     }
 
     #[test]

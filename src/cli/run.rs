@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
+use crate::campaign::Library;
 use crate::campaign::results;
 use crate::campaign::sweep::plan_of;
-use crate::campaign::Library;
 use crate::cli::show;
 use crate::outcome::{Exit, Verdict};
 use crate::quirk::{Quirk, Quirks};
@@ -47,18 +47,20 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     results::silence_panics();
     let found = Library::new(&arguments.scenarios).find(&arguments.scenario)?;
     let [named] = &found[..] else {
-        return Err(format!("\"{}\" is a folder of {} scenarios; `run` takes one", arguments.scenario, found.len()).into());
+        return Err(
+            format!("\"{}\" is a folder of {} scenarios; `run` takes one", arguments.scenario, found.len()).into()
+        );
     };
     let asked = arguments.seed.or(arguments.positional_seed);
-    if let (Some(_), Some(pinned)) = (asked, named.scenario.pinned_seed()) {
+    if let (Some(_), Some(pinned)) = (asked, named.scenario.seed()) {
         return Err(format!("{} pins seed {pinned}; leave --seed out", named.path).into());
     }
-    let seed = asked.or(named.scenario.pinned_seed()).unwrap_or(1);
+    let seed = asked.or(named.scenario.seed()).unwrap_or(1);
     let quirks = arguments.plant.iter().copied().fold(Quirks::NONE, Quirks::with);
     let plan = plan_of(named, seed, quirks);
     let as_json = arguments.output == "json";
     if !as_json {
-        print!("{}", plan.describe());
+        println!("{plan}");
     }
     let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until: arguments.until });
     let folder = results::write(&show::results_root(), &plan, &finished)?;
@@ -100,4 +102,3 @@ fn parse_time(text: &str) -> Result<Instant, String> {
     let nanos: u64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
     Ok(Instant::ZERO + Duration::from_secs(whole) + Duration::from_nanos(nanos))
 }
-

@@ -19,7 +19,9 @@ pub fn parse_seed(text: &str) -> Result<u64, String> {
     if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return u64::from_str_radix(&text[..16], 16).map_err(|error| error.to_string());
     }
-    text.parse().map_err(|_| format!("\"{text}\" is no seed: expected a decimal number, 0x and hexadecimal digits, or a git hash"))
+    text.parse().map_err(|_| {
+        format!("\"{text}\" is no seed: expected a decimal number, 0x and hexadecimal digits, or a git hash")
+    })
 }
 
 /// Reads the name of a planted bug.
@@ -103,7 +105,8 @@ pub fn resources() -> (Duration, u64) {
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
     let peak_kib: u64 = peak.and_then(|digits| digits.parse().ok()).unwrap_or(0);
     (Duration::from_millis((ticks(11) + ticks(12)) * 10), peak_kib * 1024)
 }

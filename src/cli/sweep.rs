@@ -147,7 +147,11 @@ fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf
         print_failure(failure, folder.as_ref(), options);
     }
     if let Some((scenario, seed, first, second)) = &result.nondeterminism {
-        println!("NONDETERMINISM {scenario} seed {seed}: digests {} and {}", show::digest(*first), show::digest(*second));
+        println!(
+            "NONDETERMINISM {scenario} seed {seed}: digests {} and {}",
+            show::digest(*first),
+            show::digest(*second)
+        );
     }
     for what in silent(result, options) {
         println!("never exercised: {what}");
@@ -202,16 +206,20 @@ fn settle_times(result: &Sweep) -> Option<[f64; 3]> {
 fn sweep_json(result: &Sweep, options: &SweepOptions, exit: Exit) -> serde_json::Value {
     let (cpu, peak) = show::resources();
     let plants: Vec<Quirk> = options.quirks.iter().collect();
-    let failures: Vec<serde_json::Value> = result.failures.iter().map(|failure| {
-        json!({
-            "scenario": failure.scenario,
-            "seed": failure.seed,
-            "property": failure.property,
-            "signature": failure.signature,
-            "count": failure.count,
-            "replay": show::replay(&failure.path, failure.seed, &plants),
+    let failures: Vec<serde_json::Value> = result
+        .failures
+        .iter()
+        .map(|failure| {
+            json!({
+                "scenario": failure.scenario,
+                "seed": failure.seed,
+                "property": failure.property,
+                "signature": failure.signature,
+                "count": failure.count,
+                "replay": show::replay(&failure.path, failure.seed, &plants),
+            })
         })
-    }).collect();
+        .collect();
     let mut exercised = result.exercised.clone();
     exercised.extend(result.doses.iter().map(|(kind, count)| (format!("fault:{}", kind.name()), *count)));
     json!({
@@ -245,7 +253,8 @@ struct Reporter {
 
 impl Reporter {
     fn new(total: u64) -> Reporter {
-        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} seeds  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} seeds  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(total).with_style(style));
         Reporter { bar, began: Instant::now(), printed: AtomicU64::new(0) }
     }

@@ -4,6 +4,8 @@
 //! ([`Served::Wait`]), whose answer is written into the [`Question`] that was kept. Nothing here changes state; leader,
 //! epoch and high watermark come from [`Replica::published`] alone, because only that is durable.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -140,7 +142,7 @@ pub fn serve(cx: &Context<'_>, ticket: Ticket, frame: &Bytes, prng: &mut Prng) -
         Api::Fetch => {
             let asked: FetchRequest = cx.decode(&schema::FETCH_REQUEST, frame)?;
             match translate::fetcher(&asked, cx.caller.version).0 {
-                0.. => Ok(raft(cx, ticket, translate::fetch(&asked, cx.caller.version, cx.names))),
+                0.. => Ok(raft(cx, ticket, replica_fetch(cx, &asked))),
                 _ => Ok(records::fetch(cx, ticket, &asked)),
             }
         }
@@ -191,6 +193,14 @@ fn offered() -> ApiVersionsResponse {
         range.with_min_version(offer.min).with_max_version(offer.max)
     });
     ApiVersionsResponse::default().with_api_keys(ranges.collect())
+}
+
+/// A replica's Fetch, its wishes bounded as a consumer's are.
+fn replica_fetch(cx: &Context<'_>, asked: &FetchRequest) -> Result<crate::raft::Request, Refused> {
+    let mut fetch = translate::fetch(asked, cx.caller.version, cx.names)?;
+    fetch.max_wait = fetch.max_wait.min(Duration::from_millis(u64::from(cx.config.wait_ms_max)));
+    fetch.max_bytes = fetch.max_bytes.min(cx.config.fetch_bytes_max);
+    Ok(crate::raft::Request::Fetch(fetch))
 }
 
 fn raft(cx: &Context<'_>, ticket: Ticket, asked: Result<crate::raft::Request, Refused>) -> Served {

@@ -104,6 +104,8 @@ impl Node {
         match input {
             Input::Opened { connection, listener } => self.on_opened(connection, listener, out),
             Input::Frame { connection, frame } if connection.is_outbound() => {
+                let replica = &self.replica;
+                self.peers.forget_unsent(|call| replica.awaits(call));
                 let outcome = self.peers.on_frame(connection, frame, &self.names, out);
                 self.receive(outcome);
             }

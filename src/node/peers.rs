@@ -62,7 +62,8 @@ impl Peers {
     ) -> Option<Outcome> {
         let index = self.find_or_add(&to);
         let peer = &mut self.peers[index];
-        let is_superseding = peer.call.as_ref().is_some_and(|call| call.sent.is_some());
+        // Also when the old call was not sent yet: a connection that has not come up since may never do so.
+        let is_superseding = peer.call.is_some();
         if let Some((connection, _)) = peer.link.take_if(|_| is_superseding || peer.to.endpoint != to.endpoint) {
             out.push(Output::Close { connection });
         }
@@ -78,6 +79,14 @@ impl Peers {
             }
             Some((connection, Outbound::Ready(common))) => self.dispatch(index, connection, common, names, out),
             Some(_) => None,
+        }
+    }
+
+    /// Drops calls that still wait for their connection and that the replica no longer awaits. What they claim was true
+    /// when they were asked for, and need not be when they would leave.
+    pub fn forget_unsent(&mut self, is_awaited: impl Fn(CallId) -> bool) {
+        for peer in &mut self.peers {
+            peer.call.take_if(|call| call.sent.is_none() && !is_awaited(call.id));
         }
     }
 

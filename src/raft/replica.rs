@@ -11,7 +11,7 @@ use crate::raft::calls::{Calls, Peer};
 use crate::raft::context::{Context, Election, Leaving, Recovering, voter_set};
 use crate::raft::gate::Gate;
 use crate::raft::role::{Next, Role, Transition};
-use crate::raft::{Config, Effect, Input, Note, Published, Refusal, Ticket, View, VoterHistory, transition};
+use crate::raft::{CallId, Config, Effect, Input, Note, Published, Refusal, Ticket, View, VoterHistory, transition};
 use crate::time::{Instant, Now};
 
 /// One KRaft replica.
@@ -89,6 +89,11 @@ impl Replica {
             Role::Resigned(resigned) => Some(resigned.election_deadline),
         };
         [role, self.ctx.calls.deadline(), leaving].into_iter().flatten().min()
+    }
+
+    /// Whether an answer to this call would count. A call that waits for its connection must not leave when it would not.
+    pub fn awaits(&self, call: CallId) -> bool {
+        self.ctx.calls.is_outstanding(call)
     }
 
     /// State as of the last durable point: all that a frame may reveal.

@@ -138,20 +138,6 @@ impl RecordBatch {
         out.push(self.body.clone());
     }
 
-    /// Gives batches bodies of their own where they would keep a much larger buffer alive: a slice holds the whole frame
-    /// that it was cut from. All bodies cut from one frame of `frame_bytes` are weighed together, because they share it:
-    /// less than half of it, and they are copied; else they stay slices. To be called once by whoever cuts frames, before
-    /// the batches enter a log.
-    pub fn detach_if_small(batches: &mut [RecordBatch], frame_bytes: usize) {
-        let body_bytes: usize = batches.iter().map(|batch| batch.body.len()).sum();
-        if body_bytes >= frame_bytes / 2 {
-            return;
-        }
-        for batch in batches {
-            batch.body = Bytes::copy_from_slice(&batch.body);
-        }
-    }
-
     /// Bytes of the whole batch.
     pub fn size_bytes(&self) -> usize {
         HEADER_BYTES + self.body.len()

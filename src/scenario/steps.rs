@@ -204,14 +204,14 @@ impl<'a, 'r> ScriptReader<'a, 'r> {
         if node.as_text() == Some("heal") {
             return Ok(Action::Heal);
         }
+        let known: Vec<&str> = keys::ACTIONS.iter().copied().filter(|&name| name != "heal").collect();
         if let Some(word) = node.as_text() {
-            let expected = match nearest(word, keys::ACTIONS) {
-                Some("heal") | None => format!("\"heal\", or an object with one of {}", either(keys::ACTIONS)),
+            let expected = match nearest(word, &known) {
+                None => format!("\"heal\", or an object with one of {}", either(&known)),
                 Some(near) => format!("an object such as {{{near:?}: \"leader\"}}"),
             };
             return Err(self.reader.wrong(node, expected));
         }
-        let known: Vec<&str> = keys::ACTIONS.iter().copied().filter(|&name| name != "heal").collect();
         let with_options: Vec<&str> = known.iter().copied().chain(["within", "lasting"]).collect();
         let object = self.reader.object(node, &with_options)?;
         let mut named = object.entries().filter(|(name, _)| known.contains(name));

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
 
+use crate::protocol::frame::FrameError;
 use crate::protocol::{Frame, FrameCutter};
 
 /// A connection, or the attempt to make one.
@@ -53,8 +54,10 @@ pub enum Incoming {
     Frame(Bytes),
     /// Nothing more at this moment.
     Later,
-    /// The peer is gone or spoke nonsense; the words say which.
-    Over(String),
+    /// The peer is gone.
+    Over,
+    /// What the peer sent cannot be cut into frames.
+    Nonsense(FrameError),
 }
 
 impl Connection {
@@ -90,21 +93,21 @@ impl Connection {
             match self.incoming.next_frame() {
                 Ok(Some(frame)) => return Incoming::Frame(frame),
                 Ok(None) => {}
-                Err(error) => return Incoming::Over(error.to_string()),
+                Err(error) => return Incoming::Nonsense(error),
             }
             if !self.is_readable || self.share_bytes == 0 {
                 return Incoming::Later;
             }
             // A short read is no reason to stop: the end of the stream may lie behind it, and makes no event of its own.
             match self.socket.read(self.incoming.space()) {
-                Ok(0) => return Incoming::Over("the peer closed it".into()),
+                Ok(0) => return Incoming::Over,
                 Ok(count) => {
                     self.incoming.filled(count);
                     self.share_bytes = self.share_bytes.saturating_sub(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Incoming::Over(error.to_string()),
+                Err(_) => return Incoming::Over,
             }
         }
     }

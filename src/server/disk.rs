@@ -160,3 +160,149 @@ fn serve_jobs(jobs: &Receiver<Job>, reports: &Sender<Report>, waker: &Waker) {
         tell(Report::Over(directory));
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a real directory is looked at")]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+    use crate::ids::{DirectoryId, Offset, ReplicaId};
+    use crate::log::recovery::RecoveryOptions;
+    use crate::log::{Demand, FileName, FileOp, Layout, MetaProperties, Recovery};
+
+    /// A directory of its own for each test, removed at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new() -> Scratch {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let name = format!("kraftbed-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let path = std::env::temp_dir().join(name);
+            let _ = fs::remove_dir_all(&path);
+            Scratch(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const SEGMENT: FileName = FileName::Segment(Offset::ZERO);
+
+    fn write(at: u64, parts: &[&'static [u8]]) -> QueuedOp {
+        let bytes = parts.iter().map(|part| Bytes::from_static(part)).collect();
+        QueuedOp { op: FileOp::Write { file: SEGMENT, at, bytes }, completes: None }
+    }
+
+    fn sync(completes: u64) -> QueuedOp {
+        QueuedOp { op: FileOp::Sync { file: SEGMENT }, completes: Some(DiskSeq(completes)) }
+    }
+
+    fn disk(scratch: &Scratch) -> (Disk, Poll) {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        (Disk::start(DataDirectory::open(&scratch.0).unwrap(), waker).unwrap(), poll)
+    }
+
+    fn content(disk: &Disk) -> Option<Bytes> {
+        disk.read(FileRange { file: SEGMENT, at: 0, length: 1 << 40 }).unwrap()
+    }
+
+    #[test]
+    fn a_lone_operation_is_durable_when_work_returns() {
+        let scratch = Scratch::new();
+        let (mut disk, _poll) = disk(&scratch);
+        assert_eq!(content(&disk), None);
+        let mut done = Vec::new();
+        for operation in [write(0, &[b"one", b"", b"two"]), sync(1)] {
+            disk.push(operation);
+        }
+        disk.work(&mut done).unwrap();
+        assert_eq!((done, disk.has_work()), (vec![DiskSeq(1)], false));
+        assert_eq!(content(&disk).as_deref(), Some(&b"onetwo"[..]));
+    }
+
+    #[test]
+    fn two_operations_go_to_the_disk_thread_and_come_back_in_order() {
+        let scratch = Scratch::new();
+        let (mut disk, mut poll) = disk(&scratch);
+        for operation in [write(0, &[b"one"]), sync(1), write(3, &[b"two"]), sync(2)] {
+            disk.push(operation);
+        }
+        let mut done = Vec::new();
+        disk.work(&mut done).unwrap();
+        assert!(!disk.has_work(), "nothing can be done while the thread has the directory");
+        disk.push(write(6, &[b"three"]));
+        disk.push(sync(3));
+        let mut events = Events::with_capacity(8);
+        while disk.directory.is_none() {
+            poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
+            assert!(!events.is_empty(), "the disk thread wakes the node");
+            disk.collect(&mut done).unwrap();
+        }
+        assert_eq!(done.last(), Some(&DiskSeq(2)), "what came later was not part of the job");
+        disk.work(&mut done).unwrap();
+        assert_eq!((done.last(), done.is_sorted()), (Some(&DiskSeq(3)), true));
+        assert_eq!(content(&disk).as_deref(), Some(&b"onetwothree"[..]));
+    }
+
+    #[test]
+    fn nothing_is_done_after_the_first_failure() {
+        let scratch = Scratch::new();
+        let (mut disk, _poll) = disk(&scratch);
+        let missing = FileOp::Rename { from: FileName::QuorumState, to: FileName::Recovering };
+        disk.push(QueuedOp { op: missing, completes: Some(DiskSeq(1)) });
+        let mut done = Vec::new();
+        let error = disk.work(&mut done).unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot rename ") && error.to_string().contains("quorum-state"),
+            "{error}"
+        );
+        disk.push(sync(2));
+        disk.work(&mut done).unwrap();
+        assert_eq!(done, [], "R9");
+    }
+
+    #[test]
+    fn a_formatted_directory_is_recovered_and_locked() {
+        let scratch = Scratch::new();
+        let mut directory = DataDirectory::open(&scratch.0).unwrap();
+        let refused = DataDirectory::open(&scratch.0).unwrap_err();
+        assert!(refused.to_string().contains("another process is using this log directory"), "{refused}");
+        let meta = MetaProperties {
+            cluster_id: "AAAAAAAAAAAAAAAAAAAAAA".into(),
+            node_id: ReplicaId(1),
+            directory_id: DirectoryId([7; 16]),
+        };
+        for operation in Layout::format(&meta) {
+            directory.perform(&operation).unwrap();
+        }
+        fs::write(scratch.0.join("lost+found"), b"not ours").unwrap();
+        let names: Vec<FileName> = directory.list().unwrap().into_iter().map(|(name, _)| name).collect();
+        assert!(names.contains(&FileName::MetaProperties) && names.contains(&FileName::PartitionMetadata), "{names:?}");
+        let options = RecoveryOptions {
+            tail_bytes_max: 1 << 20,
+            segment_bytes: 1 << 20,
+            preallocate_bytes: 0,
+            is_only_voter: true,
+        };
+        let mut recovery = Recovery::new(&directory.list().unwrap(), options);
+        let (recovered, _) = loop {
+            match recovery.demand().unwrap() {
+                Demand::Read(range) => recovery.supply(directory.read(range).unwrap().unwrap_or_default()),
+                Demand::File(operation) => directory.perform(&operation).unwrap(),
+                Demand::Finished => break recovery.finish(),
+            }
+        };
+        assert_eq!((recovered.meta, recovered.end), (meta, Offset::ZERO));
+        drop(directory);
+        DataDirectory::open(&scratch.0).expect("the lock ends with its holder");
+    }
+}

@@ -24,7 +24,6 @@
 pub mod addresses;
 pub mod client;
 pub mod clock;
-pub mod configuration;
 pub mod connection;
 pub mod console;
 pub mod disk;

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::log::{DiskSeq, FileRange, Gone, LoadId};
-use crate::node::{Config, Input, Node, Output};
+use crate::node::properties::Properties;
+use crate::node::settings::ServerConfig;
+use crate::node::{Input, Node, Output};
 use crate::server::clock::Clock;
-use crate::server::configuration::ServerConfig;
 use crate::server::console::{Console, Level, log};
 use crate::server::disk::Disk;
 use crate::server::files::{DataDirectory, FileError};
@@ -70,7 +71,7 @@ pub fn serve(file: &Path, overrides: &[(String, String)]) -> Result<(), ServeErr
         for warning in &config.warnings {
             log(Level::Warn, "KafkaConfig", format_args!("{}: {warning}", file.display()));
         }
-        Server::start(config.node, &config.log_directory)?.run()
+        Server::start(config)?.run()
     });
     if let Err(error) = &outcome {
         log(Level::Error, "KafkaRaftServer", format_args!("Exiting: {error}"));
@@ -82,23 +83,26 @@ pub fn serve(file: &Path, overrides: &[(String, String)]) -> Result<(), ServeErr
 fn read_properties(file: &Path, overrides: &[(String, String)]) -> Result<ServerConfig, ServeError> {
     let configuration = |reason: String| ServeError::Configuration(format!("{}: {reason}", file.display()));
     let bytes = std::fs::read(file).map_err(|error| configuration(error.to_string()))?;
-    // Kafka reads these files as ISO-8859-1, where every byte is the character of its number.
-    let text: String = bytes.into_iter().map(char::from).collect();
-    ServerConfig::parse(&text, overrides).map_err(|error| configuration(error.to_string()))
+    let mut properties = Properties::parse(&bytes).map_err(|error| configuration(error.to_string()))?;
+    for (key, value) in overrides {
+        properties.set_override(key, value);
+    }
+    ServerConfig::of(&properties).map_err(|error| configuration(error.to_string()))
 }
 
 impl Server {
     /// Locks the directory, recovers the node and listens.
-    pub fn start(config: Config, log_directory: &Path) -> Result<Server, ServeError> {
+    pub fn start(config: ServerConfig) -> Result<Server, ServeError> {
         let clock = Clock::start();
-        let console = Console::new(config.raft.id);
-        let mut directory = DataDirectory::open(log_directory).map_err(StartError::File)?;
-        let limits = Limits { connections_max: config.connections_max, frame_bytes_max: config.frame_bytes_max };
+        let node = &config.node;
+        let console = Console::new(node.raft.id);
+        let mut directory = DataDirectory::open(Path::new(&config.log_dir)).map_err(StartError::File)?;
+        let limits = Limits { connections_max: node.connections_max, frame_bytes_max: node.frame_bytes_max };
         let mut network = Network::new(limits)?;
         let mut signals = Signals::catch()?;
         network.watch_signals(signals.source())?;
         // Ports before recovery: a second server on the same ports must not touch the files.
-        for (index, listener) in config.raft.listeners.iter().enumerate() {
+        for (index, listener) in config.listeners.iter().enumerate() {
             network.listen(index, listener)?;
             console.log(
                 Level::Info,
@@ -106,8 +110,8 @@ impl Server {
                 format_args!("Awaiting connections on {}://{}", listener.name, listener.endpoint),
             );
         }
-        let voters = config.raft.voters.iter().filter_map(|voter| config.raft.voters.endpoint(voter.key.id));
-        for endpoint in config.raft.bootstrap.iter().chain(voters) {
+        let voters = node.raft.voters.iter().filter_map(|voter| node.raft.voters.endpoint(voter.key.id));
+        for endpoint in node.raft.bootstrap.iter().chain(voters) {
             network.learn(endpoint, clock.monotonic());
         }
         let mut outputs = Vec::new();

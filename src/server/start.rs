@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use crate::ids::{DirectoryId, ReplicaId};
 use crate::log::recovery::RecoveryOptions;
 use crate::log::{Demand, FileName, Layout, MetaProperties, Recovered, Recovery, RecoveryError};
+use crate::node::settings::ServerConfig;
 use crate::node::{Config, Node, Output};
 use crate::prng::Prng;
 use crate::quirk::Quirk;
@@ -33,12 +34,13 @@ pub enum StartError {
 
 /// Starts a node on a directory, which is formatted first when it holds nothing. What the node asks for goes to `out`.
 pub fn start(
-    config: Config,
+    config: ServerConfig,
     directory: &mut DataDirectory,
     console: &Console,
     now: Now,
     out: &mut Vec<Output>,
 ) -> Result<Node, StartError> {
+    let ServerConfig { node: config, segment_bytes, .. } = config;
     if let Some(quirk) = Quirk::ALL.into_iter().find(|&quirk| config.raft.quirks.has(quirk)) {
         return Err(StartError::Planted(quirk));
     }
@@ -46,7 +48,7 @@ pub fn start(
     if !listing.iter().any(|(name, _)| is_data(*name)) {
         format(&config, directory, console)?;
     }
-    let (recovered, layout) = recover(&config, directory)?;
+    let (recovered, layout) = recover(&config, segment_bytes, directory)?;
     check_owner(&config, &recovered.meta)?;
     report(&recovered, directory, console);
     let prng = Prng::new(random_word()?, 0);
@@ -73,10 +75,14 @@ fn format(config: &Config, directory: &mut DataDirectory, console: &Console) -> 
 }
 
 /// Reads and repairs until recovery knows what there is.
-fn recover(config: &Config, directory: &mut DataDirectory) -> Result<(Recovered, Layout), StartError> {
+fn recover(
+    config: &Config,
+    segment_bytes: u64,
+    directory: &mut DataDirectory,
+) -> Result<(Recovered, Layout), StartError> {
     let options = RecoveryOptions {
         tail_bytes_max: config.raft.log_tail_bytes_max,
-        segment_bytes: SEGMENT_BYTES,
+        segment_bytes,
         preallocate_bytes: PREALLOCATE_BYTES,
         is_only_voter: config.raft.voters.len() == 1 && config.raft.voters.find(config.raft.id).is_some(),
     };
@@ -186,9 +192,6 @@ impl From<RecoveryError> for StartError {
         StartError::Recovery(error)
     }
 }
-
-/// Size at which segments roll, 1 GiB. (Kafka: `metadata.log.segment.bytes`.)
-const SEGMENT_BYTES: u64 = 1 << 30;
 
 /// Space reserved ahead of the log's end, 16 MiB.
 const PREALLOCATE_BYTES: u64 = 16 << 20;

@@ -167,8 +167,11 @@ impl World<'_> {
                 let bytes = frame.payload();
                 let to = self.network.peer(host, connection).map_or(Place::World, |peer| self.place(peer));
                 let place = self.place(host);
-                let sent = self.recorder.record(self.now, place, || EventKind::Sent { to, what: Heard::Nothing.describe(&bytes) });
-                let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
+                let sent = self
+                    .recorder
+                    .record(self.now, place, || EventKind::Sent { to, what: Heard::Nothing.describe(&bytes) });
+                let scene =
+                    &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
                 self.network.send(scene, host, connection, Parcel::Frame { bytes, sent, asks: None });
             }
             Output::Close { connection } => self.network.close(scene, host, connection),
@@ -197,7 +200,8 @@ fn session_config(plan: &Plan, client: usize, nodes: usize) -> Config {
 
 /// One client's share of its group's work.
 fn brief(plan: &Plan, work: &Work, index: u32, client: usize) -> Brief {
-    let share = |total: u64| total / u64::from(work.clients) + u64::from(u64::from(index) < total % u64::from(work.clients));
+    let share =
+        |total: u64| total / u64::from(work.clients) + u64::from(u64::from(index) < total % u64::from(work.clients));
     let fixed_rate = work.operations.map(|_| plan.duration * work.clients);
     let paced = work.rate.map(|(count, per)| per * work.clients / u32::try_from(count.max(1)).unwrap_or(u32::MAX));
     let by_duration = work.operations.and_then(|operations| Some(fixed_rate? / u32::try_from(operations.max(1)).ok()?));

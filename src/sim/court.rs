@@ -1,6 +1,6 @@
 //! Brings what happens before the judge, with the disks of that moment.
 
-use crate::check::{DiskView, End, Judge, Options, Observation, Violation, What};
+use crate::check::{DiskView, End, Judge, Observation, Options, Violation, What};
 use crate::sim::host::Host;
 use crate::sim::{HostId, NODES_MAX};
 use crate::time::Instant;

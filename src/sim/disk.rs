@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::log::{FileName, FileOp, FileQueue, FileRange, Gone, QueuedOp};
 use crate::log::layout::Directory;
+use crate::log::{FileName, FileOp, FileQueue, FileRange, Gone, QueuedOp};
 
 /// The number of a file on one disk; names come and go, numbers do not.
 pub type FileNumber = usize;
@@ -203,7 +203,9 @@ impl File {
     fn holds_durably(&self, length: usize) -> bool {
         match &self.platter {
             None => self.platter_length >= length,
-            Some(platter) => platter.len() >= length && self.cache.len() >= length && platter[..length] == self.cache[..length],
+            Some(platter) => {
+                platter.len() >= length && self.cache.len() >= length && platter[..length] == self.cache[..length]
+            }
         }
     }
 }
@@ -212,7 +214,9 @@ impl EntryChange {
     /// The directory whose sync makes the change durable.
     pub fn directory(&self) -> Directory {
         match self {
-            EntryChange::Create(name, _) | EntryChange::Rename(_, name, _) | EntryChange::Remove(name) => name.directory(),
+            EntryChange::Create(name, _) | EntryChange::Rename(_, name, _) | EntryChange::Remove(name) => {
+                name.directory()
+            }
         }
     }
 

@@ -39,10 +39,15 @@ impl World<'_> {
         state.wipes += 1;
         state.marks.reread(&state.disk);
         state.marks.is_impaired = true;
+        self.court.see(&self.hosts, self.now, Some(host), What::Down { power: true });
     }
 
     pub(crate) fn fall(&mut self, host: HostId, presence: Presence) {
-        self.network.host_down(&mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses }, host, presence);
+        self.network.host_down(
+            &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses },
+            host,
+            presence,
+        );
         self.wiretap.forget(host);
         let state = &mut self.hosts[host.index()];
         state.is_paused = false;
@@ -82,7 +87,10 @@ impl World<'_> {
             self.queue.push(self.now, happening);
         }
         self.hosts[host.index()].timer = None;
-        self.network.host_continues(&mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses }, host);
+        self.network.host_continues(
+            &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses },
+            host,
+        );
         self.arm_timer(host);
         self.kick_disk(host);
     }

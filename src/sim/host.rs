@@ -186,6 +186,7 @@ impl Host {
     /// Begins a boot. The directory is formatted first where it is not yet.
     pub fn begin_boot(&mut self, plan: &Plan) {
         self.incarnation += 1;
+        self.marks.is_impaired = false;
         self.is_paused = false;
         self.timer = None;
         self.waiting.clear();
@@ -214,7 +215,10 @@ impl Host {
     }
 
     fn meta(&self, plan: &Plan) -> MetaProperties {
-        let mut prng = Prng::new(plan.seed, crate::digest::Digest::of(format!("directory {} {}", self.id.0, self.wipes).as_bytes()));
+        let mut prng = Prng::new(
+            plan.seed,
+            crate::digest::Digest::of(format!("directory {} {}", self.id.0, self.wipes).as_bytes()),
+        );
         let mut directory = [0u8; 16];
         directory[..8].copy_from_slice(&prng.word().to_be_bytes());
         directory[8..].copy_from_slice(&prng.word().to_be_bytes());
@@ -229,10 +233,8 @@ impl Host {
 /// What a node of this plan is told.
 pub fn node_config(plan: &Plan, id: HostId) -> node::Config {
     let settings = &plan.settings;
-    let voters = (0..plan.voters).map(|voter| Voter {
-        key: ReplicaKey::of(ReplicaId(voter)),
-        endpoints: vec![listener(HostId(voter))],
-    });
+    let voters = (0..plan.voters)
+        .map(|voter| Voter { key: ReplicaKey::of(ReplicaId(voter)), endpoints: vec![listener(HostId(voter))] });
     let mut raft = raft::Config::new(ReplicaId(id.0), VoterSet::new(voters.collect()));
     raft.listeners = vec![listener(id)];
     raft.election_timeout = settings.election_timeout;

@@ -9,7 +9,7 @@ use crate::check::{BatchMark, DiskView};
 use crate::ids::{Epoch, Offset};
 use crate::log::layout::Directory;
 use crate::log::{FileName, FileOp, QuorumState};
-use crate::record::HEADER_BYTES;
+use crate::record::{HEADER_BYTES, RecordBatch};
 use crate::sim::disk::Disk;
 
 /// The batches of one node's log, where they lie, and how many are durable.
@@ -39,7 +39,7 @@ impl Marks {
         self.durable = 0;
         for (&name, &number) in &disk.names {
             if let FileName::Segment(base) = name {
-                self.read_batches(base, 0, &disk.files[number].cache);
+                self.read_valid(base, &Bytes::copy_from_slice(&disk.files[number].cache));
             }
         }
         self.keep_contiguous();
@@ -98,6 +98,22 @@ impl Marks {
             self.marks.push(mark);
             self.places.push(Place { segment, at: at + from as u64, end });
             from += length;
+        }
+    }
+
+    /// What a reader makes of a whole segment: batches up to the first that is not whole.
+    fn read_valid(&mut self, segment: Offset, bytes: &Bytes) {
+        let mut at = 0;
+        while let Ok(batch) = RecordBatch::parse(&bytes.slice(at..)) {
+            let end = at + batch.size_bytes();
+            self.marks.push(BatchMark {
+                base: batch.base_offset(),
+                end: batch.end(),
+                epoch: batch.leader_epoch(),
+                crc: batch.header.crc,
+            });
+            self.places.push(Place { segment, at: at as u64, end: end as u64 });
+            at = end;
         }
     }
 

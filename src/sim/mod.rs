@@ -18,8 +18,8 @@
 //! replaceable by a scenario. A run's digest folds in every event, so equal digests mean equal runs.
 
 pub mod boot;
-pub mod clock;
 pub mod clients;
+pub mod clock;
 pub mod court;
 pub mod decide;
 pub mod disk;

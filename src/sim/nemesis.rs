@@ -84,7 +84,8 @@ impl World<'_> {
         let index = self.nemesis.stream.index(self.nemesis.deck.len());
         let kind = self.nemesis.deck[index];
         self.deal(kind);
-        let wait = Duration::from_nanos(self.nemesis.stream.between(1_000_000, 2 * self.nemesis.period.as_nanos() as u64));
+        let wait =
+            Duration::from_nanos(self.nemesis.stream.between(1_000_000, 2 * self.nemesis.period.as_nanos() as u64));
         self.queue.push(self.now + wait, Happening::Nemesis);
     }
 
@@ -287,10 +288,11 @@ impl World<'_> {
         let Some(leader) = self.leader().and_then(|leader| self.hosts[leader.index()].view()) else { return false };
         let leads_later = leader.role == RoleKind::Leader && leader.epoch > epoch;
         let mut others = self.hosts.iter().filter(|host| host.id != victim && host.id.0 < self.plan.voters);
-        leads_later && others.all(|host| {
-            let disk = host.marks.view();
-            disk.log[..disk.durable].iter().any(|mark| mark.epoch == leader.epoch)
-        })
+        leads_later
+            && others.all(|host| {
+                let disk = host.marks.view();
+                disk.log[..disk.durable].iter().any(|mark| mark.epoch == leader.epoch)
+            })
     }
 
     fn deal_shutdown(&mut self) {
@@ -374,8 +376,18 @@ fn is_dealt(kind: FaultKind) -> bool {
     use FaultKind as F;
     matches!(
         kind,
-        F::Cut | F::CutOneWay | F::Isolate | F::Reset | F::Kill | F::Power | F::KillInRecovery | F::Pause | F::Wipe
-            | F::Shutdown | F::Resign | F::Jump
+        F::Cut
+            | F::CutOneWay
+            | F::Isolate
+            | F::Reset
+            | F::Kill
+            | F::Power
+            | F::KillInRecovery
+            | F::Pause
+            | F::Wipe
+            | F::Shutdown
+            | F::Resign
+            | F::Jump
     )
 }
 

@@ -273,7 +273,13 @@ impl Network {
     }
 
     /// The front parcel of a lane is due.
-    pub fn arrive(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, presence: &[Presence]) -> Option<Arrival> {
+    pub fn arrive(
+        &mut self,
+        world: &mut Scene<'_>,
+        number: u32,
+        lane: usize,
+        presence: &[Presence],
+    ) -> Option<Arrival> {
         let connection = &self.connections[number as usize];
         let (from, to) = (connection.ends[lane], connection.ends[1 - lane]);
         if connection.lanes[lane].in_flight.is_empty() {
@@ -291,7 +297,8 @@ impl Network {
     /// A datagram is due.
     pub fn datagram(&mut self, world: &mut Scene<'_>, slot: u32, presence: &[Presence]) -> Option<Arrival> {
         let (number, lane, parcel) = self.datagrams[slot as usize].take()?;
-        let (from, to) = (self.connections[number as usize].ends[lane], self.connections[number as usize].ends[1 - lane]);
+        let (from, to) =
+            (self.connections[number as usize].ends[lane], self.connections[number as usize].ends[1 - lane]);
         if self.is_cut(from.host, to.host) || presence[to.host.index()] != Presence::Up {
             return None;
         }

@@ -68,7 +68,10 @@ impl Script {
     /// Where it stands, in words.
     pub fn status(&self) -> String {
         let largest = self.largest();
-        format!("{} of {} steps done, largest high watermark {largest}, log end {}", self.next, self.steps, self.log_end)
+        format!(
+            "{} of {} steps done, largest high watermark {largest}, log end {}",
+            self.next, self.steps, self.log_end
+        )
     }
 
     /// Takes note of how far a node is.
@@ -144,14 +147,17 @@ impl World<'_> {
         let all: Vec<HostId> = self.hosts.iter().map(|host| host.id).collect();
         match on {
             On::Any => holds(self.script.largest()),
-            On::All => {
-                all.iter().filter(|host| self.hosts[host.index()].is_started()).all(|&host| holds(self.high_watermark_of(host)))
-            }
+            On::All => all
+                .iter()
+                .filter(|host| self.hosts[host.index()].is_started())
+                .all(|&host| holds(self.high_watermark_of(host))),
             On::Majority => {
                 let voters = all.iter().filter(|host| host.0 < self.plan.voters);
                 voters.filter(|&&host| holds(self.high_watermark_of(host))).count() > self.plan.voters as usize / 2
             }
-            On::Target(target) => self.resolve_exactly(target).into_iter().all(|host| holds(self.high_watermark_of(host))),
+            On::Target(target) => {
+                self.resolve_exactly(target).into_iter().all(|host| holds(self.high_watermark_of(host)))
+            }
         }
     }
 
@@ -190,7 +196,8 @@ impl World<'_> {
             }
             Action::Heal => {
                 self.fault(None, || "all links mended".to_owned());
-                let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
+                let scene =
+                    &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
                 self.network.mend_all(scene);
             }
             Action::Partition(groups) => self.act_partition(groups),
@@ -198,11 +205,16 @@ impl World<'_> {
             Action::CutOneWay(pairs) => self.act_cut(FaultKind::CutOneWay, pairs),
             Action::Isolate(target) => {
                 for host in self.resolve(target, &[]) {
-                    let others: Vec<HostId> = self.hosts.iter().map(|other| other.id).filter(|&other| other != host).collect();
+                    let others: Vec<HostId> =
+                        self.hosts.iter().map(|other| other.id).filter(|&other| other != host).collect();
                     self.cut_between(FaultKind::Isolate, &[host], &others);
                 }
             }
-            Action::Crash(target) | Action::Kill(target) | Action::Restart(target) | Action::Wipe(target) | Action::Resign(target) => {
+            Action::Crash(target)
+            | Action::Kill(target)
+            | Action::Restart(target)
+            | Action::Wipe(target)
+            | Action::Resign(target) => {
                 for host in self.resolve(target, &[]) {
                     self.act_on(action, host);
                 }
@@ -278,7 +290,8 @@ impl World<'_> {
         let mut named: Vec<HostId> = Vec::new();
         let mut resolved: Vec<Vec<HostId>> = Vec::new();
         for group in groups {
-            let hosts: Vec<HostId> = self.resolve(group, &named).into_iter().filter(|host| !named.contains(host)).collect();
+            let hosts: Vec<HostId> =
+                self.resolve(group, &named).into_iter().filter(|host| !named.contains(host)).collect();
             named.extend(&hosts);
             resolved.push(hosts);
         }
@@ -355,9 +368,14 @@ impl World<'_> {
             Target::All | Target::Rest => nodes.map(HostId).collect(),
             Target::Majority => (0..self.plan.voters / 2 + 1).map(HostId).collect(),
             Target::Id(id) => nodes.contains(id).then_some(HostId(*id)).into_iter().collect(),
-            Target::Name(name) => {
-                self.script.names.iter().rev().find(|(known, _)| known == name).map(|(_, hosts)| hosts.clone()).unwrap_or_default()
-            }
+            Target::Name(name) => self
+                .script
+                .names
+                .iter()
+                .rev()
+                .find(|(known, _)| known == name)
+                .map(|(_, hosts)| hosts.clone())
+                .unwrap_or_default(),
             Target::List(targets) => targets.iter().flat_map(|target| self.resolve_exactly(target)).collect(),
             Target::Any(from) => self.resolve_exactly(from),
         }

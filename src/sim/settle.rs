@@ -80,7 +80,10 @@ impl World<'_> {
             }
             let at_most = self.plan.until.as_ref().and_then(|until| until.at_most).unwrap_or(self.plan.duration);
             if elapsed >= at_most {
-                let message = format!("what the scenario waits for did not come true within {at_most:?}: {}", self.script.status());
+                let message = format!(
+                    "what the scenario waits for did not come true within {at_most:?}: {}",
+                    self.script.status()
+                );
                 self.violate(Violation { property: "until", message, at: self.now, node: None });
             }
             return false;
@@ -133,8 +136,11 @@ impl World<'_> {
             State::Up(node) => {
                 let view = node.replica().view();
                 let follows = view.epoch == leader.epoch && view.leader == Some(leader.key.id);
-                follows && view.log_end == leader.log_end && view.high_watermark == Some(leader.log_end)
-                    && view.flushed == leader.log_end && !view.is_recovering
+                follows
+                    && view.log_end == leader.log_end
+                    && view.high_watermark == Some(leader.log_end)
+                    && view.flushed == leader.log_end
+                    && !view.is_recovering
             }
             _ => false,
         })

@@ -92,7 +92,8 @@ pub fn describe_request(request: &Request) -> String {
     match request {
         Request::Vote(vote) => {
             let kind = if vote.pre_vote { "PreVote" } else { "Vote" };
-            let (end, epoch) = (vote.last_offset.map(|offset| offset.0), vote.last_epoch.map(|epoch| u64::from(epoch.0)));
+            let (end, epoch) =
+                (vote.last_offset.map(|offset| offset.0), vote.last_epoch.map(|epoch| u64::from(epoch.0)));
             format!("{kind}@{} {}@{}", vote.epoch, or_dash(end), or_dash(epoch))
         }
         Request::BeginQuorumEpoch(begin) => format!("BeginQuorumEpoch@{}", begin.epoch),

@@ -293,7 +293,9 @@ impl<'p> World<'p> {
         let (to, from) = (self.place(arrival.host), self.place(arrival.from));
         if let Parcel::Frame { bytes, sent, asks } = &arrival.parcel {
             self.recorder.caused_by(*sent);
-            let described = || asks.as_ref().map_or_else(|| Heard::Nothing.describe(bytes), |asked| describe_request(&asked.request));
+            let described = || {
+                asks.as_ref().map_or_else(|| Heard::Nothing.describe(bytes), |asked| describe_request(&asked.request))
+            };
             self.recorder.begin(self.now, to, || EventKind::Received { from, what: described() });
             if let Some(asked) = asks {
                 self.wiretap.delivered(arrival.host, arrival.connection, Rc::clone(asked));
@@ -474,11 +476,6 @@ impl<'p> World<'p> {
         }
     }
 
-    /// Shows the judge something that no node did.
-    pub(crate) fn show(&mut self, what: What<'_>) {
-        self.court.see(&self.hosts, self.now, None, what);
-    }
-
     pub(crate) fn violate(&mut self, violation: Violation) {
         self.court.accuse(violation);
     }
@@ -511,9 +508,21 @@ impl<'p> World<'p> {
     }
 
     fn exercised(&self) -> BTreeMap<String, u64> {
-        let mut exercised: BTreeMap<String, u64> =
-            self.court.judge().exercised().into_iter().map(|(name, count)| (format!("property:{name}"), count)).collect();
-        let roles = [RoleKind::Unattached, RoleKind::Follower, RoleKind::Prospective, RoleKind::Candidate, RoleKind::Leader, RoleKind::Resigned];
+        let mut exercised: BTreeMap<String, u64> = self
+            .court
+            .judge()
+            .exercised()
+            .into_iter()
+            .map(|(name, count)| (format!("property:{name}"), count))
+            .collect();
+        let roles = [
+            RoleKind::Unattached,
+            RoleKind::Follower,
+            RoleKind::Prospective,
+            RoleKind::Candidate,
+            RoleKind::Leader,
+            RoleKind::Resigned,
+        ];
         for (&name, &count) in &self.marks_seen {
             let is_role = roles.iter().any(|role| role.name() == name);
             exercised.insert(format!("{}:{name}", if is_role { "left" } else { "note" }), count);

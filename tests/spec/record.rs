@@ -7,7 +7,7 @@ use bytes::Bytes;
 use goldenscript::{ArgumentConsumer, Command};
 use kraftbed::ids::{Epoch, Offset, ReplicaId};
 use kraftbed::prng::Prng;
-use kraftbed::record::{BatchBuilder, ControlRecord, ProducerStamp, RecordBatch};
+use kraftbed::record::{BatchBuilder, ControlRecord, HEADER_BYTES, ProducerStamp, RecordBatch};
 use kraftbed::time::Timestamp;
 
 type Outcome = Result<String, Box<dyn Error>>;
@@ -303,16 +303,15 @@ fn find_produced(bytes: &[u8]) -> Option<RecordBatch> {
 }
 
 #[test]
-fn bodies_are_shared_until_they_are_a_small_part_of_their_frame() {
-    let mut builder = BatchBuilder::new(Timestamp(0));
-    builder.push(None, Some(&[7; 100]));
-    let frame = Bytes::from(whole(&builder.build()));
-    let mut batches = RecordBatch::parse_all(&frame).unwrap();
-    RecordBatch::detach_if_small(&mut batches, frame.len());
-    assert_eq!(batches[0].body.as_ptr(), frame[61..].as_ptr());
-    RecordBatch::detach_if_small(&mut batches, 10 * frame.len());
-    assert_ne!(batches[0].body.as_ptr(), frame[61..].as_ptr());
-    assert_eq!(batches[0].body, frame[61..]);
+fn bodies_are_slices_of_the_buffer_they_came_in() {
+    let buffer = Bytes::from_static(FILES[0].1);
+    let mut at = 0;
+    for batch in RecordBatch::parse_all(&buffer).unwrap() {
+        at += HEADER_BYTES;
+        assert_eq!(batch.body.as_ptr(), buffer[at..].as_ptr());
+        assert_eq!(batch.stamped(Offset(1), Epoch(1)).body.as_ptr(), buffer[at..].as_ptr());
+        at += batch.body.len();
+    }
 }
 
 #[test]

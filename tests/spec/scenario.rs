@@ -1,50 +1,58 @@
 //! Specification of `scenario`: every shipped file parses, draws within its ranges, and survives being resolved; and what
 //! is wrong with a scenario is said in exactly these words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use kraftbed::scenario::{Plan, Scenario};
-
-/// The properties that shipped scenarios name. That `check` knows them all is tested where both meet.
-const PROPERTIES: &[&str] = &[
-    "acked_writes_survive",
-    "canary",
-    "committed_is_durable_on_majority",
-    "committed_stays",
-    "consumers_see_committed",
-    "epochs_and_votes_move_forward",
-    "flushed_is_durable",
-    "high_watermark_moves_forward",
-    "leader_commits_own_epoch",
-    "leader_emerges",
-    "leaders_are_elected",
-    "leadership_announced_once",
-    "log_is_contiguous",
-    "machines_agree",
-    "never_panics",
-    "no_busy_loop",
-    "nodes_catch_up",
-    "offset_and_epoch_identify_content",
-    "one_leader_per_epoch",
-    "operations_finish",
-    "recovery_keeps_durable",
-    "roles_are_valid",
-    "said_only_durable",
-    "tail_reads_linearizable",
-    "vote_uniqueness",
-];
+use goldenscript::{Command, Context, Runner};
+use kraftbed::check;
+use kraftbed::quirk::{Quirk, Quirks};
+use kraftbed::scenario::settings::SETTINGS;
+use kraftbed::scenario::text::parse_duration;
+use kraftbed::scenario::{Plan, Scenario, ScenarioError, keys};
 
 #[test]
 fn every_shipped_scenario_draws_with_every_seed() {
     for (name, scenario) in shipped() {
+        let raw = serde_json::from_str(&read(&format!("scenarios/{name}.json"))).expect("is JSON");
         for seed in 0..100 {
             let plan = scenario.draw(seed, &name);
             assert_eq!((plan.name.as_str(), plan.seed), (name.as_str(), seed));
-            assert!((1..=9).contains(&plan.voters), "{name}");
+            assert_within_ranges(&raw, &plan);
             assert!(plan.faults.values().all(|strength| (1..=3).contains(strength)), "{name}");
             assert_eq!(plan, scenario.draw(seed, &name), "{name} draws otherwise a second time");
         }
+    }
+}
+
+/// Every number that the file gives a range is drawn within it, everything else is as the file says or the default.
+fn assert_within_ranges(raw: &serde_json::Value, plan: &Plan) {
+    let number = |value: &serde_json::Value| {
+        let nanos = value.as_str().and_then(parse_duration).map(|duration| duration.as_nanos() as u64);
+        value.as_u64().or(nanos)
+    };
+    let ends = |value: &serde_json::Value, default: (u64, u64)| match value {
+        serde_json::Value::Null => default,
+        serde_json::Value::Array(ends) => (number(&ends[0]).expect("a number"), number(&ends[1]).expect("a number")),
+        one => (number(one).expect("a number"), number(one).expect("a number")),
+    };
+    let assert_between = |what: &str, drawn: u64, (least, most): (u64, u64)| {
+        assert!((least..=most).contains(&drawn), "{}: {what} is {drawn}, not in {least}..={most}", plan.name);
+    };
+    assert_between("voters", plan.voters.into(), ends(&raw["voters"], (0, 0)));
+    assert_between("observers", plan.observers.into(), ends(&raw["observers"], (0, 0)));
+    assert_between(
+        "duration",
+        plan.duration.as_nanos() as u64,
+        ends(&raw["duration"], (30_000_000_000, 30_000_000_000)),
+    );
+    for setting in SETTINGS {
+        let range = ends(&raw["settings"][setting.name], setting.default);
+        let (least, most) = (setting.read)(&plan.settings);
+        assert_between(setting.name, least, range);
+        assert_between(setting.name, most, range);
+        assert!(setting.bounds.0 <= least && most <= setting.bounds.1, "{}", setting.name);
     }
 }
 
@@ -54,8 +62,7 @@ fn a_resolved_scenario_is_a_scenario_and_draws_the_same_plan() {
         for seed in 0..50 {
             let plan = scenario.draw(seed, &name);
             let text = plan.to_scenario_text();
-            let resolved =
-                Scenario::parse("scenario.json", &text, PROPERTIES).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            let resolved = parse("scenario.json", &text);
             assert_eq!(resolved.seed(), Some(seed));
             for other_seed in [seed, seed + 1] {
                 let again = Plan { hash: plan.hash, seed, ..resolved.draw(other_seed, &name) };
@@ -65,19 +72,209 @@ fn a_resolved_scenario_is_a_scenario_and_draws_the_same_plan() {
     }
 }
 
+#[test]
+fn every_plant_has_a_scenario_that_names_what_must_catch_it() {
+    let shipped = shipped();
+    for quirk in Quirk::ALL {
+        let scenario = &shipped[&format!("planted/{quirk}")];
+        assert_eq!(scenario.quirks(), Quirks::NONE.with(quirk), "{quirk}");
+        let demanded = scenario.expect().violates.is_some().then_some(1000);
+        assert_eq!(scenario.expect().violates.is_none(), quirk.is_harmless(), "{quirk}");
+        assert_eq!(scenario.expect().within_seeds, demanded, "{quirk}");
+    }
+    let elsewhere = shipped.iter().filter(|(name, _)| !name.starts_with("planted/"));
+    elsewhere.for_each(|(name, scenario)| assert!(scenario.quirks().is_empty(), "{name} plants a bug"));
+}
+
+#[test]
+fn bare_names_are_unique() {
+    let mut names: Vec<String> =
+        shipped().into_keys().map(|path| path.rsplit('/').next().unwrap_or_default().into()).collect();
+    names.sort();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a bare name means two files: {names:?}");
+}
+
+#[test]
+fn every_block_of_the_language_by_example_is_a_scenario() {
+    let readme = read("scenarios/README.md");
+    let blocks: Vec<&str> = readme.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 10, "the language has more to show");
+    for block in &blocks {
+        let scenario = parse("scenarios/README.md", block);
+        for seed in 0..20 {
+            scenario.draw(seed, "example");
+        }
+        let block = serde_json::from_str(block).expect("is JSON");
+        assert_eq!(Schema::shipped().objection(&block), None);
+    }
+    let words = keys::settings().into_iter().chain(keys::SCENARIO.iter().copied());
+    for word in words.chain(keys::ACTIONS.iter().copied()).chain(keys::CONDITION.iter().copied()) {
+        assert!(readme.contains(word), "the README does not mention {word}");
+    }
+}
+
+#[test]
+fn schema_and_reader_know_the_same_keys() {
+    let schema = Schema::shipped();
+    let actions = keys::ACTIONS.iter().copied().filter(|&name| name != "heal").chain(["within", "lasting"]);
+    let lists: [(&str, Vec<&str>); 9] = [
+        ("/properties", keys::SCENARIO.to_vec()),
+        ("/definitions/settings/properties", keys::settings()),
+        ("/definitions/work/properties", keys::WORK.to_vec()),
+        ("/definitions/faults/properties", keys::faults()),
+        ("/definitions/step/properties", keys::STEP.to_vec()),
+        ("/definitions/condition/properties", keys::CONDITION.to_vec()),
+        ("/definitions/action/anyOf/1/properties", actions.collect()),
+        ("/definitions/expect/properties", keys::EXPECT.to_vec()),
+        ("/definitions/decision/properties", keys::DECISION.to_vec()),
+    ];
+    for (pointer, known) in lists {
+        let properties = schema.root.pointer(pointer).and_then(serde_json::Value::as_object).expect("is an object");
+        let listed: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(listed, known.into_iter().collect::<BTreeSet<_>>(), "{pointer}");
+    }
+    let enums: [(&str, Vec<&str>); 4] = [
+        ("/definitions/plant/enum", Quirk::ALL.map(Quirk::name).to_vec()),
+        ("/definitions/faults/properties/swarm/items/enum", keys::families()),
+        ("/definitions/work/properties/kind/enum", keys::words(&keys::work_kinds())),
+        ("/definitions/work/properties/reads/enum", keys::words(keys::READS)),
+    ];
+    for (pointer, known) in enums {
+        assert_eq!(schema.root.pointer(pointer), Some(&serde_json::json!(known)), "{pointer}");
+    }
+}
+
+#[test]
+fn shipped_and_resolved_scenarios_conform_to_the_schema() {
+    let schema = Schema::shipped();
+    for (name, scenario) in shipped() {
+        let text = read(&format!("scenarios/{name}.json"));
+        let resolved = scenario.draw(1, &name).to_scenario_text();
+        for text in [text, resolved] {
+            let value = serde_json::from_str(&text).expect("is JSON");
+            assert_eq!(schema.objection(&value), None, "{name}:\n{text}");
+        }
+    }
+    let misspelt = serde_json::json!({"about": "x", "version": 1, "voters": 3, "steps": [{"do": {"kil": 0}}]});
+    assert_ne!(schema.objection(&misspelt), None, "the schema accepts anything");
+}
+
+#[test]
+fn golden_scripts() {
+    for script in ["errors_say_where_which_key_what_and_what_instead", "draws_depend_on_the_seed_and_the_key_alone"] {
+        goldenscript::run(&mut Script, Path::new("tests/golden/scenario").join(script)).expect("script holds");
+    }
+}
+
+/// Runs `text`, `with`, `draw` and `resolve`.
+struct Script;
+
+impl Runner for Script {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
+        let mut args = command.consume_args();
+        let seed: u64 = args.take_key("seed").unwrap_or("1").parse()?;
+        let argument = args.next_pos().unwrap_or_default().to_string();
+        args.reject_next()?;
+        let text = match command.name.as_str() {
+            "text" => argument,
+            _ => format!("{{\"about\": \"x\", \"version\": 1, \"voters\": 3, {argument}}}"),
+        };
+        let scenario = match try_parse("x.json", &text) {
+            Ok(scenario) => scenario,
+            Err(error) => return Ok(error.to_string()),
+        };
+        match command.name.as_str() {
+            "draw" => Ok(scenario.draw(seed, "x").to_string()),
+            "resolve" => Ok(scenario.draw(seed, "x").to_scenario_text()),
+            name => Err(format!("{name} found nothing wrong").into()),
+        }
+    }
+}
+
+/// As much of JSON Schema (draft-07) as `scenarios/schema.json` uses, patterns left out.
+struct Schema {
+    root: serde_json::Value,
+}
+
+impl Schema {
+    fn shipped() -> Schema {
+        Schema { root: serde_json::from_str(&read("scenarios/schema.json")).expect("is JSON") }
+    }
+
+    /// Why a value does not conform.
+    fn objection(&self, value: &serde_json::Value) -> Option<String> {
+        self.objection_to(value, &self.root)
+    }
+
+    fn objection_to(&self, value: &serde_json::Value, schema: &serde_json::Value) -> Option<String> {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let target = self.root.pointer(reference.trim_start_matches('#')).expect("the reference leads somewhere");
+            return self.objection_to(value, target);
+        }
+        if let Some(choices) = schema["anyOf"].as_array() {
+            let objections: Vec<Option<String>> =
+                choices.iter().map(|choice| self.objection_to(value, choice)).collect();
+            return objections.iter().all(Option::is_some).then(|| format!("{value}: {objections:?}"));
+        }
+        if let Some(all) = schema["allOf"].as_array() {
+            return all.iter().find_map(|part| self.objection_to(value, part));
+        }
+        let is_type = match schema["type"].as_str() {
+            Some("object") => value.is_object(),
+            Some("array") => value.is_array(),
+            Some("string") => value.is_string(),
+            Some("integer") => value.is_u64(),
+            Some("boolean") => value.is_boolean(),
+            _ => true,
+        };
+        let is_listed = schema["enum"].as_array().is_none_or(|values| values.contains(value));
+        let is_constant = schema.get("const").is_none_or(|constant| constant == value);
+        let length = value.as_array().map_or(0, Vec::len) as u64;
+        let fits = schema["minItems"].as_u64().is_none_or(|least| length >= least)
+            && schema["maxItems"].as_u64().is_none_or(|most| length <= most);
+        if !(is_type && is_listed && is_constant && fits) {
+            return Some(format!("{value} is not {schema}"));
+        }
+        let items = value.as_array().into_iter().flatten();
+        items.map(|item| self.objection_to(item, &schema["items"])).find_map(|objection| objection).or_else(|| {
+            value.as_object().into_iter().flatten().find_map(|(name, member)| {
+                match (&schema["properties"][name], &schema["additionalProperties"]) {
+                    (serde_json::Value::Null, serde_json::Value::Bool(false)) => Some(format!("unknown key {name}")),
+                    (serde_json::Value::Null, others) => self.objection_to(member, others),
+                    (known, _) => self.objection_to(member, known),
+                }
+            })
+        })
+    }
+}
+
+/// A file of the repository.
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("is a text")
+}
+
+fn parse(file: &str, text: &str) -> Scenario {
+    try_parse(file, text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn try_parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    let properties: Vec<&str> = check::all().iter().map(|(name, _)| *name).collect();
+    Scenario::parse(file, text, &properties)
+}
+
 /// All scenario files by their path below `scenarios/` without `.json`.
 fn shipped() -> BTreeMap<String, Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut scenarios = BTreeMap::new();
     for path in json_files(&root) {
         let below = path.strip_prefix(&root).expect("lies below").with_extension("").display().to_string();
-        let text = std::fs::read_to_string(&path).expect("is a text");
         if below == "schema" {
             continue;
         }
         let file = format!("scenarios/{below}.json");
-        let scenario = Scenario::parse(&file, &text, PROPERTIES).unwrap_or_else(|error| panic!("{error}"));
-        scenarios.insert(below, scenario);
+        scenarios.insert(below, parse(&file, &read(&file)));
     }
     scenarios
 }

@@ -91,8 +91,10 @@ impl Quorum {
     /// Waits for the leader of an epoch above `epoch`, by what the nodes log, and gives it and its epoch.
     pub fn await_leader(&self, epoch: u32) -> (usize, u32) {
         self.wait_for("a leader", || {
-            let led =
-                (1..=self.nodes.len()).flat_map(|id| epochs_led(&self.said(id, "stderr")).map(move |led| (id, led)));
+            let led = (1..=self.nodes.len()).flat_map(|id| {
+                let epochs = epochs_led(&self.said(id, "stderr"));
+                epochs.into_iter().map(move |epoch| (id, epoch))
+            });
             led.filter(|&(_, led)| led > epoch).max_by_key(|&(_, led)| led)
         })
     }
@@ -120,17 +122,6 @@ impl Quorum {
             }
             thread::sleep(POLL);
         }
-    }
-
-    /// Runs a second process with a node's properties and gives its exit code and its log.
-    pub fn run_beside(&self, id: usize, overrides: &[String]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kraftbed"));
-        command.arg("serve").arg(self.properties(id));
-        for pair in overrides {
-            command.args(["--override", pair]);
-        }
-        let output = command.output().expect("the binary can be run");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// Asks until there is an answer, and fails the test with everybody's log when there is none in time.
@@ -171,9 +162,9 @@ impl Drop for Quorum {
 }
 
 /// The epochs in which a node says that it leads.
-fn epochs_led(log: &str) -> impl Iterator<Item = u32> {
+fn epochs_led(log: &str) -> Vec<u32> {
     let lines = log.lines().filter(|line| line.ends_with("this node leads"));
-    lines.filter_map(|line| line.split("start of epoch ").nth(1)?.split(' ').next()?.parse().ok())
+    lines.filter_map(|line| line.split("start of epoch ").nth(1)?.split(' ').next()?.parse().ok()).collect()
 }
 
 /// Ports that nobody listens on, of both address families as far as there are two. Another process may take one before

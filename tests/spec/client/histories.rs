@@ -1,4 +1,5 @@
-//! Specification of `history`: the log monitor on good and bad histories, and its naive twin: all orders of the
+//! Specification of `history`: the log monitor on good and bad histories, and its naive twin, which tries all orders of
+//! the operations one by one.
 //!
 //! The twin shares no code and no idea with the monitor. It compares every pair of claims about an offset, and then
 //! looks for an order of the operations that keeps real time and in which the log only grows.

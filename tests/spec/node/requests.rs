@@ -33,6 +33,17 @@ impl Args {
         args
     }
 
+    /// Positional arguments only.
+    pub fn words(words: &[&str]) -> Args {
+        Args { positional: words.iter().map(|word| word.to_string()).collect(), named: BTreeMap::new() }
+    }
+
+    /// These and a named one.
+    pub fn with(mut self, key: &str, value: impl ToString) -> Args {
+        self.named.insert(key.into(), value.to_string());
+        self
+    }
+
     /// The next positional argument.
     pub fn next(&mut self) -> Option<String> {
         self.positional.pop_front()
@@ -74,7 +85,8 @@ pub fn request(args: &mut Args, correlation: i32) -> Outcome<(Bytes, (i16, i16))
         "DescribeCluster" => (60, encode(&DescribeClusterRequest::default(), version)?),
         "DescribeQuorum" => (55, encode(&describe_quorum(), version)?),
         "Vote" => (52, encode(&vote(args, version)?, version)?),
-        "Begin" => (53, encode(&begin(args)?, version)?),
+        "BeginQuorumEpoch" => (53, encode(&begin_quorum_epoch(args, version)?, version)?),
+        "EndQuorumEpoch" => (54, encode(&EndQuorumEpochRequest::default(), version)?),
         other => return Err(format!("unknown API {other}").into()),
     };
     let mut frame = BytesMut::new();
@@ -284,7 +296,7 @@ fn vote(args: &mut Args, version: i16) -> Outcome<VoteRequest> {
 }
 
 /// `epoch=`, `leader=`.
-fn begin(args: &mut Args) -> Outcome<BeginQuorumEpochRequest> {
+fn begin_quorum_epoch(args: &mut Args, version: i16) -> Outcome<BeginQuorumEpochRequest> {
     let leader: i32 = args.parse_key("leader")?.unwrap_or(2);
     let partition = begin_quorum_epoch_request::PartitionData::default()
         .with_leader_id(BrokerId(leader))
@@ -292,8 +304,9 @@ fn begin(args: &mut Args) -> Outcome<BeginQuorumEpochRequest> {
     let topic = begin_quorum_epoch_request::TopicData::default().with_topic_name(TopicName(text(TOPIC)));
     let endpoint = begin_quorum_epoch_request::LeaderEndpoint::default().with_name(text("PLAINTEXT"));
     let endpoint = endpoint.with_host(text("localhost")).with_port(9091 + leader as u16);
-    Ok(BeginQuorumEpochRequest::default()
-        .with_voter_id(BrokerId(1))
-        .with_topics(vec![topic.with_partitions(vec![partition])])
-        .with_leader_endpoints(vec![endpoint]))
+    let body = BeginQuorumEpochRequest::default().with_topics(vec![topic.with_partitions(vec![partition])]);
+    Ok(match version {
+        0 => body,
+        _ => body.with_voter_id(BrokerId(1)).with_leader_endpoints(vec![endpoint]),
+    })
 }

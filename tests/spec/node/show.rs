@@ -65,6 +65,7 @@ pub fn response(frame: &Bytes, asked: impl Fn(i32) -> (i16, i16)) -> String {
         52 => vote(decode(rest, version)),
         60 => describe_cluster(decode(rest, version)),
         55 => describe_quorum(decode(rest, version)),
+        53 => begin_quorum_epoch(decode(rest, version)),
         other => format!("API {other}"),
     };
     format!("#{correlation} {text}")
@@ -177,6 +178,12 @@ fn vote(body: VoteResponse) -> String {
     let p = &topic.partitions[0];
     let (error, granted) = (p.error_code, p.vote_granted);
     format!("Vote error={error} granted={granted} leader={}@{}", *p.leader_id, p.leader_epoch)
+}
+
+fn begin_quorum_epoch(body: BeginQuorumEpochResponse) -> String {
+    let Some(topic) = body.topics.first() else { return format!("BeginQuorumEpoch error={}", body.error_code) };
+    let p = &topic.partitions[0];
+    format!("BeginQuorumEpoch error={} leader={}@{}", p.error_code, *p.leader_id, p.leader_epoch)
 }
 
 fn describe_cluster(body: DescribeClusterResponse) -> String {

@@ -260,3 +260,39 @@ fn connection(args: &mut Args) -> Outcome<ConnectionId> {
         _ => Err(format!("{name} is neither inN nor outN").into()),
     }
 }
+
+/// Gives a frame to a leader that must survive it.
+pub fn hear(frame: Bytes) {
+    let _ = answer_to(frame);
+}
+
+/// What a leader answers to a frame within the time that it may wait, if it answers at all.
+pub fn answer_to(frame: Bytes) -> Option<Bytes> {
+    answer_among(1, frame)
+}
+
+/// What voter 1 of so many answers to a frame; it leads if it is the only one.
+pub fn answer_among(voters: u32, frame: Bytes) -> Option<Bytes> {
+    let mut stage = Stage::default();
+    stage.start(&mut Args::default().with("voters", voters)).expect("a node starts");
+    stage.wait(Duration::from_secs(3));
+    let connection = ConnectionId(0);
+    let node = stage.node.as_mut().expect("a node was started");
+    let mut out = Vec::new();
+    let mut now = Now { monotonic: stage.now, wall: Timestamp(0) };
+    node.step(now, Input::Opened { connection, listener: 0 }, &mut out);
+    node.step(now, Input::Frame { connection, frame }, &mut out);
+    let done: Vec<DiskSeq> = out
+        .iter()
+        .filter_map(|output| if let Output::File(queued) = output { queued.completes } else { None })
+        .collect();
+    for seq in done {
+        node.step(now, Input::DiskDone { seq }, &mut out);
+    }
+    now.monotonic += Duration::from_secs(61);
+    node.step(now, Input::Tick, &mut out);
+    out.into_iter().find_map(|output| match output {
+        Output::Frame { connection: to, frame } if to == connection => Some(frame.payload()),
+        _ => None,
+    })
+}
