@@ -197,10 +197,12 @@ fn offered() -> ApiVersionsResponse {
 
 /// A replica's Fetch, its wishes bounded as a consumer's are.
 fn replica_fetch(cx: &Context<'_>, asked: &FetchRequest) -> Result<crate::raft::Request, Refused> {
-    let mut fetch = translate::fetch(asked, cx.caller.version, cx.names)?;
-    fetch.max_wait = fetch.max_wait.min(Duration::from_millis(u64::from(cx.config.wait_ms_max)));
-    fetch.max_bytes = fetch.max_bytes.min(cx.config.fetch_bytes_max);
-    Ok(crate::raft::Request::Fetch(fetch))
+    let mut request = translate::fetch(asked, cx.caller.version, cx.names)?;
+    if let crate::raft::Request::Fetch(fetch) = &mut request {
+        fetch.max_wait = fetch.max_wait.min(Duration::from_millis(u64::from(cx.config.wait_ms_max)));
+        fetch.max_bytes = fetch.max_bytes.min(cx.config.fetch_bytes_max);
+    }
+    Ok(request)
 }
 
 fn raft(cx: &Context<'_>, ticket: Ticket, asked: Result<crate::raft::Request, Refused>) -> Served {

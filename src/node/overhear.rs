@@ -33,7 +33,7 @@ pub fn request(frame: &Bytes, names: &Names) -> Option<Overheard> {
         Api::Fetch => {
             let asked: FetchRequest = codec::decode_request(api, &schema::FETCH_REQUEST, version, frame).ok()?;
             let is_replica = translate::fetcher(&asked, version).0 >= 0;
-            Request::Fetch(is_replica.then(|| translate::fetch(&asked, version, names).ok()).flatten()?)
+            is_replica.then(|| translate::fetch(&asked, version, names).ok()).flatten()?
         }
         Api::Vote | Api::BeginQuorumEpoch | Api::EndQuorumEpoch => {
             translate::request(api, version, frame, names).ok()?.ok()?

@@ -104,16 +104,12 @@ fn batch(records: Bytes, frame_bytes: usize, batch_bytes_max: usize) -> Result<R
         return Err((errors::MESSAGE_TOO_LARGE, why));
     }
     let records = detached(records, frame_bytes);
-    let batch = RecordBatch::parse(&records).map_err(|error| {
+    let batch = RecordBatch::parse_produced(&records).map_err(|error| {
         // A checksum fails on the way, and sending again helps; anything else would fail again.
         let is_damaged = records.len() >= HEADER_BYTES && error.what.contains("checksum");
         let code = if is_damaged { errors::CORRUPT_MESSAGE } else { errors::INVALID_RECORD };
         (code, error.to_string())
     })?;
-    if batch.size_bytes() != records.len() {
-        let why = format!("one batch was expected, {} bytes follow it", records.len() - batch.size_bytes());
-        return Err((errors::INVALID_RECORD, why));
-    }
     batch.validate_from_client().map_err(|invalid| match invalid.is_compressed {
         true => (errors::UNSUPPORTED_COMPRESSION_TYPE, invalid.to_string()),
         false => (errors::INVALID_RECORD, invalid.to_string()),

@@ -163,7 +163,7 @@ pub fn fetcher(asked: &FetchRequest, version: i16) -> BrokerId {
 }
 
 /// Checks a replica's Fetch, which names the topic by id from version 13 on.
-pub fn fetch(asked: &FetchRequest, version: i16, names: &Names) -> Result<message::FetchRequest, Refused> {
+pub fn fetch(asked: &FetchRequest, version: i16, names: &Names) -> Result<Request, Refused> {
     names.check_cluster(asked.cluster_id.as_ref())?;
     let [topic] = &asked.topics[..] else { return Err(INVALID) };
     let [partition] = &topic.partitions[..] else { return Err(INVALID) };
@@ -175,7 +175,7 @@ pub fn fetch(asked: &FetchRequest, version: i16, names: &Names) -> Result<messag
         return Err(INVALID);
     }
     let max_wait = u64::try_from(asked.max_wait_ms).map_err(|_| Refused::Partition(ErrorCode::InvalidRequest))?;
-    Ok(message::FetchRequest {
+    Ok(Request::Fetch(message::FetchRequest {
         replica: replica(fetcher(asked, version), partition.replica_directory_id),
         epoch: epoch(partition.current_leader_epoch)?,
         offset: Offset::from_i64(partition.fetch_offset),
@@ -186,7 +186,7 @@ pub fn fetch(asked: &FetchRequest, version: i16, names: &Names) -> Result<messag
         },
         max_wait: Duration::from_millis(max_wait),
         max_bytes: usize::try_from(asked.max_bytes).unwrap_or(0),
-    })
+    }))
 }
 
 /// The answer to a peer. `leader` is given when it is known where the leader listens.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write as _};
 use std::io::{self, BufWriter, Write};
 
 use crate::ids::ReplicaId;
-use crate::raft::Note;
+use crate::raft::note::Note;
 use crate::server::clock::wall;
 use crate::time::Timestamp;
 

@@ -51,7 +51,7 @@ fn raft_request(frame: &Bytes) -> Request {
         Api::Fetch => {
             let shape = &schema::FETCH_REQUEST;
             let asked = codec::decode_request(api, shape, version, frame).expect("a Fetch");
-            Request::Fetch(translate::fetch(&asked, version, &names()).expect("passes the checks"))
+            translate::fetch(&asked, version, &names()).expect("passes the checks")
         }
         _ => translate::request(api, version, frame, &names()).expect("well-formed").expect("passes the checks"),
     }
