@@ -127,6 +127,8 @@
 //! assert_eq!(finished.outcome.digest, run(&plan, RunOptions::default()).outcome.digest);
 //! ```
 
+#![deny(missing_docs)]
+
 pub mod campaign;
 pub mod check;
 pub mod cli;

@@ -15,81 +15,93 @@ mod shape;
 #[path = "tidy/source.rs"]
 mod source;
 
-use source::{Source, files, obeyed, sources};
+use std::sync::LazyLock;
+
+use source::{Breach, Source, files, obeyed, sources};
 
 const MANIFEST: &str = include_str!("../Cargo.toml");
 const IGNORED: &str = include_str!("../.gitignore");
 
-/// The crate and its tests.
-fn everything() -> Vec<Source> {
-    let mut all = sources("src");
-    all.extend(sources("tests"));
-    all
+/// The crate, read once.
+static CRATE: LazyLock<Vec<Source>> = LazyLock::new(|| sources("src"));
+
+/// Its tests, these ones included.
+static TESTS: LazyLock<Vec<Source>> = LazyLock::new(|| sources("tests"));
+
+fn source(path: &str) -> &'static Source {
+    let found = CRATE.iter().find(|source| source.path == path);
+    found.unwrap_or_else(|| panic!("{path} has moved: tell tests/tidy.rs"))
 }
 
-fn source(path: &str) -> Source {
-    let found = sources("src").into_iter().find(|source| source.path == path);
-    found.unwrap_or_else(|| panic!("{path} has moved: tell tests/tidy.rs"))
+/// A law that binds the crate and its tests alike.
+#[track_caller]
+fn obeyed_everywhere(law: fn(&[Source]) -> Vec<Breach>) {
+    obeyed(law(&CRATE).into_iter().chain(law(&TESTS)).collect());
 }
 
 #[test]
 fn nobody_looks_up() {
-    obeyed(imports::floors(&sources("src")));
+    obeyed(imports::floors(&CRATE));
 }
 
 #[test]
 fn dependencies_stay_where_they_belong() {
-    obeyed(imports::fences(&sources("src"), MANIFEST));
+    obeyed(imports::fences(&CRATE, MANIFEST));
 }
 
 #[test]
 fn imports_across_modules_are_absolute() {
-    obeyed(imports::plain_imports(&sources("src")));
+    obeyed(imports::plain_imports(&CRATE));
 }
 
 #[test]
 fn the_deterministic_zone_names_nothing_real() {
-    obeyed(determinism::fences(&sources("src")));
+    obeyed(determinism::fences(&CRATE));
 }
 
 #[test]
 fn order_is_never_an_accident() {
-    obeyed(determinism::order(&sources("src")));
+    obeyed(determinism::order(&CRATE));
 }
 
 #[test]
 fn files_are_short() {
-    obeyed(shape::file_lengths(&everything()));
+    obeyed_everywhere(shape::file_lengths);
 }
 
 #[test]
 fn functions_are_short() {
-    obeyed(shape::function_lengths(&everything()));
+    obeyed_everywhere(shape::function_lengths);
 }
 
 #[test]
 fn files_say_what_they_are() {
-    obeyed(shape::told_at_the_top(&everything()));
+    obeyed_everywhere(shape::told_at_the_top);
+}
+
+#[test]
+fn variants_are_told() {
+    obeyed(shape::variants_are_told(&CRATE));
 }
 
 #[test]
 fn nothing_is_left_for_later() {
-    obeyed(shape::no_leftovers(&everything()));
+    obeyed_everywhere(shape::no_leftovers);
 }
 
 #[test]
 fn judges_are_judged() {
-    obeyed(shape::judges_are_judged(&sources("src/check")));
+    obeyed(shape::judges_are_judged(&CRATE));
 }
 
 #[test]
 fn every_note_is_shown() {
-    obeyed(coverage::notes_are_shown(&source("src/raft/note.rs"), &files("tests/golden", "")));
+    obeyed(coverage::notes_are_shown(source("src/raft/note.rs"), &files("tests/golden", "")));
 }
 
 #[test]
 fn every_plant_is_planted() {
-    obeyed(coverage::plants_are_planted(&source("src/quirk.rs"), &files("scenarios", "json")));
+    obeyed(coverage::plants_are_planted(source("src/quirk.rs"), &files("scenarios", "json")));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub struct Plan {
     pub expect: Expect,
     /// Planted bugs.
     pub quirks: Quirks,
-    /// Whether durable faults may exceed the budget of DESIGN 4.
+    /// Whether durable faults may exceed the budget within which no committed record may be lost.
     pub beyond_budget: bool,
     /// Whether replica links lose, duplicate and reorder frames one by one.
     pub datagram: bool,
@@ -213,6 +213,7 @@ pub enum Target {
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Action {
     /// Power loss.
     Crash(Target),

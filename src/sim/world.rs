@@ -40,6 +40,7 @@ use crate::trace::{Event, EventKind, Place};
 
 /// Something that will happen in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Happening {
     /// The front parcel of a lane is due.
     Arrive { connection: u32, lane: u8 },

@@ -60,18 +60,52 @@ pub fn told_at_the_top(sources: &[Source]) -> Vec<Breach> {
     silent.map(|source| source.breach(1, LAW, "what is this file?")).collect()
 }
 
-/// Nothing is left for later, and no tool of the workbench is left lying around.
+/// Nothing is left for later, no tool of the workbench lies around, and no sentence leans on a page that is not here.
 pub fn no_leftovers(sources: &[Source]) -> Vec<Breach> {
     const LAW: &str = "no leftovers";
     let mut breaches = Vec::new();
     for source in sources {
         for (index, (code, comment)) in source.code.iter().zip(&source.comments).enumerate() {
             let marks = ["FIXME", "TODO", "HACK"].into_iter().filter(|mark| comment.contains(mark));
+            let absent = ["DESIGN", "STYLE.md", "kraft-protocol"].into_iter().filter(|name| comment.contains(name));
             let tools = ["dbg!(", "todo!(", "unimplemented!("].into_iter().filter(|tool| code.contains(tool));
-            breaches.extend(marks.chain(tools).map(|left| source.breach(index + 1, LAW, format!("`{left}`"))));
+            breaches.extend(
+                marks.chain(absent).chain(tools).map(|left| source.breach(index + 1, LAW, format!("`{left}`"))),
+            );
         }
     }
     breaches
+}
+
+/// Every variant of a public enum has a sentence. The compiler asks for all other documentation (`missing_docs`), but has to
+/// be told to let go of enums whose sentences name their variants' fields; this law holds on to the sentences.
+pub fn variants_are_told(sources: &[Source]) -> Vec<Breach> {
+    const LAW: &str = "a variant of a public enum has a sentence";
+    let mut breaches = Vec::new();
+    for source in sources {
+        // The indentation of an enum's variants, while in one.
+        let mut variants_at = None;
+        for (number, line) in source.code_outside_tests() {
+            let (depth, item) = (indentation(line), line.trim_start());
+            if variants_at.is_some_and(|at| depth < at && item == "}") {
+                variants_at = None;
+            }
+            if variants_at == Some(depth) && item.starts_with(char::is_uppercase) && !is_told(source, number - 1) {
+                let name = item.split(['(', '{', ',', ' ']).next().unwrap_or_default();
+                breaches.push(source.breach(number, LAW, format!("{name} says nothing")));
+            }
+            if item.starts_with("pub enum ") && item.ends_with('{') {
+                variants_at = Some(depth + 4);
+            }
+        }
+    }
+    breaches
+}
+
+/// Whether a sentence stands above this line, attributes between them or not.
+fn is_told(source: &Source, index: usize) -> bool {
+    let mut above = source.lines[..index].iter().rev().map(|line| line.trim_start());
+    above.find(|line| !line.starts_with("#[")).is_some_and(|line| line.starts_with("///"))
 }
 
 /// Every property is tested beside itself, with a history to which it objects.
@@ -150,6 +184,12 @@ mod tests {
         assert_eq!(whats(told_at_the_top, "src/a.rs", "use x;\n").len(), 1);
         assert_eq!(whats(told_at_the_top, "src/a.rs", "").len(), 1);
         assert_eq!(whats(told_at_the_top, "src/a.rs", "//! This.\n").len(), 0);
+    }
+
+    #[test]
+    fn silent_variants_are_seen() {
+        let text = "/// Doc.\n#[derive(Debug)]\npub enum A {\n    /// Doc.\n    B { x: u8 },\n    C,\n}\n";
+        assert_eq!(whats(variants_are_told, "src/a.rs", text), ["6: C says nothing"]);
     }
 
     #[test]
