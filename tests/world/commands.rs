@@ -151,6 +151,20 @@ fn nothing_to_run_is_no_success() {
     assert_eq!(desk.call(&["hunt", "no_such_plant"]).code, 4);
 }
 
+/// A sweep that is large enough to say so must have met what its scenarios promise: here, a disk that is replaced.
+#[test]
+fn what_was_never_reached_makes_a_sweep_miss() {
+    let desk = Desk::new("coverage");
+    let text = r#"{ "about": "Over before a disk can be replaced.", "version": 1, "voters": 3, "duration": "10ms",
+        "faults": { "wipe": "weak" }, "covers_within": 2 }"#;
+    std::fs::write(desk.folder.join("short.json"), text).expect("written");
+    desk.json(&["sweep", "short.json", "--seeds", "1"], 0);
+    let told = desk.json(&["sweep", "short.json", "--seeds", "2"], 7);
+    let missing = told["never_exercised"].as_array().expect("a list");
+    assert!(missing.contains(&"fault:wipe".into()), "{missing:?}");
+    assert!(!missing.contains(&"property:one_leader_per_epoch".into()), "{missing:?}");
+}
+
 #[test]
 fn a_time_limit_marks_a_sweep_as_partial() {
     let told = Desk::new("limit").json(&["sweep", "standard", "--seeds", "1000000", "--time-limit", "200ms"], 0);
