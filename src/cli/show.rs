@@ -1,5 +1,4 @@
 //! What commands share: how seeds are read, how outcomes are printed, and how they become JSON.
-#![expect(clippy::disallowed_methods, reason = "commands write files")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
