@@ -1,5 +1,4 @@
 //! Finds scenario files: by path, by bare name, or all of a folder.
-#![expect(clippy::disallowed_methods, reason = "campaigns read scenario files")]
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -67,9 +67,9 @@ impl Property for CommittedIsDurableOnMajority {
 }
 
 fn holds(seen: &Seen<'_>, voter: usize, mark: &BatchMark) -> bool {
-    let on_disk = seen.observation.disks.get(voter).and_then(|disk| mark_at(&disk.log[..disk.durable], mark.base));
-    let lost = || seen.ledger.node(voter).and_then(|mirror| mark_at(&mirror.lost, mark.base));
-    on_disk == Some(*mark) || lost() == Some(*mark)
+    let Some(disk) = seen.observation.disks.get(voter) else { return false };
+    mark_at(&disk.log[..disk.durable], mark.base).as_ref() == Some(mark)
+        || seen.ledger.node(voter).is_some_and(|mirror| mirror.lost(mark, disk))
 }
 
 #[cfg(test)]
@@ -141,8 +141,23 @@ mod tests {
         stage.step(1).unwrap();
         stage.down(1).unwrap();
         stage.node(1).wipe();
+        stage.node(0).high_watermark(1);
+        stage.step(0).unwrap();
         stage.down(1).unwrap();
         stage.node(0).high_watermark(4);
         stage.step(0).unwrap();
+    }
+
+    #[test]
+    fn a_wiped_disk_vouches_no_more_once_its_node_is_back() {
+        let mut stage = three_voters();
+        stage.node(0).sync();
+        stage.node(1).sync();
+        stage.step(1).unwrap();
+        stage.down(1).unwrap();
+        stage.node(1).wipe();
+        stage.start(1).unwrap();
+        stage.node(0).high_watermark(4);
+        assert!(stage.step(0).is_err());
     }
 }

@@ -7,6 +7,7 @@
 //! - `committed` is contiguous and only grows: a batch enters it when the first high watermark passes its end, with the
 //!   content that lies on the disk of the node whose high watermark it is (on that of another, where a leader commits
 //!   what it has not yet written itself).
+//! - `committed_in` says of every batch of `committed` in which epoch that happened.
 //! - a mirror's `log` equals the node's files as of its last look; `kept` and `removed` describe the last change.
 //!
 //! It judges nothing.
@@ -23,7 +24,6 @@ use crate::raft::view::{RoleKind, View};
 pub struct Ledger {
     nodes: Vec<Mirror>,
     committed: Vec<BatchMark>,
-    /// In which epoch each of them was committed, which may be later than its own.
     committed_in: Vec<Epoch>,
     fresh: usize,
     unbacked: Option<Offset>,
@@ -57,7 +57,7 @@ pub struct Mirror {
     pub election_before: Election,
     /// What was durable here before a durable fault took it, until the next start: fetches that vouched for it may
     /// still be under way, and rightly.
-    pub lost: Vec<BatchMark>,
+    lost: Vec<BatchMark>,
     is_impaired: bool,
 }
 
@@ -107,8 +107,9 @@ impl Ledger {
             What::Started { view, .. } => {
                 let mirror = self.mirror(node);
                 (mirror.state, mirror.before) = (None, None);
-                mirror.lost.clear();
-                Interests::STARTED | self.look(observation, &view)
+                let changes = self.look(observation, &view);
+                self.mirror(node).lost.clear();
+                Interests::STARTED | changes
             }
             What::Down { .. } => {
                 let mirror = self.mirror(node);
@@ -150,11 +151,6 @@ impl Ledger {
         &self.committed
     }
 
-    /// In which epoch each batch of [`Ledger::committed`] was committed, which may be later than its own.
-    pub fn committed_in(&self) -> &[Epoch] {
-        &self.committed_in
-    }
-
     /// Those that this observation committed.
     pub fn freshly_committed(&self) -> &[BatchMark] {
         &self.committed[self.fresh..]
@@ -168,6 +164,12 @@ impl Ledger {
     /// The end of what is committed.
     pub fn committed_end(&self) -> Offset {
         self.committed.last().map_or(Offset::ZERO, |mark| mark.end)
+    }
+
+    /// The epoch whose leader committed the batch of that index: at least the batch's own. Only leaders of later epochs owe
+    /// it to anybody to have it.
+    pub fn committed_in(&self, index: usize) -> Epoch {
+        self.committed_in[index]
     }
 
     /// The committed batch that contains the offset.
@@ -233,6 +235,13 @@ impl Mirror {
     /// Whether this batch lies in the files.
     pub fn holds(&self, mark: &BatchMark) -> bool {
         mark_at(&self.log, mark.base).as_ref() == Some(mark)
+    }
+
+    /// Whether this batch was durable here when a durable fault took the disk away, the node not having been started since.
+    /// (Nobody may have looked since the fault: then the last look is older than it.)
+    pub fn lost(&self, mark: &BatchMark, disk: &DiskView<'_>) -> bool {
+        let before = if disk.is_impaired && !self.is_impaired { &self.log[..self.durable] } else { &self.lost[..] };
+        mark_at(before, mark.base).as_ref() == Some(mark)
     }
 
     /// The batches that the last look found new.

@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     match &outcome.verdict {
         Verdict::Passed => println!("PASSED {summary}"),
         Verdict::Undecided(why) => println!("UNDECIDED {why}\n{summary}"),
-        Verdict::Violated(_) => print!("{}{summary}\n", show::failure(&finished, &replay, Some(&folder))),
+        Verdict::Violated(_) => println!("{}{summary}", show::failure(&finished, &replay, Some(&folder))),
     }
     Ok(outcome.exit())
 }

@@ -20,7 +20,6 @@ pub struct Script {
     next: usize,
     steps: usize,
     armed: Armed,
-    until_armed: Armed,
     names: Vec<(String, Vec<HostId>)>,
     /// Hosts that only the script may start again.
     down: Vec<HostId>,
@@ -47,7 +46,6 @@ impl Script {
             next: 0,
             steps: plan.steps.len(),
             armed: Armed::default(),
-            until_armed: Armed::default(),
             names: Vec::new(),
             down: Vec::new(),
             high_watermarks: vec![Offset::ZERO; nodes],
@@ -114,10 +112,10 @@ impl World<'_> {
         }
     }
 
-    /// Whether `until` holds; `None` when the plan has none.
-    pub(crate) fn until_holds(&mut self) -> Option<bool> {
+    /// Whether `until` holds; `None` when the plan has none. It is armed when the last step has fired.
+    pub(crate) fn until_holds(&self) -> Option<bool> {
         let until = self.plan.until.as_ref()?;
-        Some(self.holds(until, self.script.until_armed))
+        Some(self.script.is_done() && self.holds(until, self.script.armed))
     }
 
     fn is_due(&self, step: &Step) -> bool {

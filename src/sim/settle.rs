@@ -75,7 +75,7 @@ impl World<'_> {
     fn faults_are_over(&mut self) -> bool {
         let elapsed = self.now.since(Instant::ZERO);
         if let Some(is_true) = self.until_holds() {
-            if is_true && self.script.is_done() {
+            if is_true {
                 return true;
             }
             let at_most = self.plan.until.as_ref().and_then(|until| until.at_most).unwrap_or(self.plan.duration);
