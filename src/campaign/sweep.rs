@@ -49,7 +49,7 @@ pub struct SweepOptions {
 /// One way to fail, and the smallest seed that does.
 #[derive(Debug)]
 pub struct Failure {
-    /// The scenario, by name.
+    /// The scenario of the smallest seed, by name; of several, the first by path.
     pub scenario: String,
     /// The scenario's path.
     pub path: String,
@@ -61,6 +61,8 @@ pub struct Failure {
     pub signature: String,
     /// How many runs failed this way.
     pub count: u64,
+    /// How many of them there were of each scenario.
+    pub runs_of: BTreeMap<String, u64>,
     /// The recorded run of the smallest seed.
     pub finished: Option<Finished>,
 }
@@ -125,7 +127,7 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
     let indices = assignments(options);
     let total = indices.len() as u64;
     let next = AtomicU64::new(0);
-    let shared = Mutex::new((Sweep::default(), BTreeMap::<(String, String), Failure>::new()));
+    let shared = Mutex::new((Sweep::default(), BTreeMap::<String, Failure>::new()));
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {
             scope.spawn(|| {
@@ -211,21 +213,27 @@ fn run_one(named: &Named, seed: u64, options: &SweepOptions) -> Result<(Outcome,
     Ok((outcome, differs))
 }
 
-fn note_failure(failures: &mut BTreeMap<(String, String), Failure>, named: &Named, outcome: &Outcome) {
+fn note_failure(failures: &mut BTreeMap<String, Failure>, named: &Named, outcome: &Outcome) {
     let Verdict::Violated(violation) = &outcome.verdict else { return };
     let signature = outcome.signature().unwrap_or_default();
-    let key = (named.name.clone(), signature.clone());
-    let failure = failures.entry(key).or_insert_with(|| Failure {
+    let failure = failures.entry(signature.clone()).or_insert_with(|| Failure {
         scenario: named.name.clone(),
         path: named.path.clone(),
         seed: outcome.seed,
         property: violation.property.to_owned(),
         signature,
         count: 0,
+        runs_of: BTreeMap::new(),
         finished: None,
     });
     failure.count += 1;
-    failure.seed = failure.seed.min(outcome.seed);
+    *failure.runs_of.entry(named.name.clone()).or_default() += 1;
+    // Runs end in any order, so equal seeds are told apart by what does not depend on it.
+    if (outcome.seed, &named.path) < (failure.seed, &failure.path) {
+        failure.seed = outcome.seed;
+        failure.scenario = named.name.clone();
+        failure.path = named.path.clone();
+    }
 }
 
 impl Sweep {

@@ -133,6 +133,8 @@ impl Ledger {
             What::Invoked { .. } => Interests::INVOKED,
             What::Returned { .. } => Interests::RETURNED,
             What::Consumed { .. } => Interests::CONSUMED,
+            What::Calm => Interests::CALM,
+            What::Examined { .. } => Interests::EXAMINED,
         }
     }
 

@@ -127,8 +127,7 @@ fn keep(options: &SweepOptions, result: &Sweep) -> Result<Vec<Option<PathBuf>>, 
 
 fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf>], exit: Exit) {
     for (failure, folder) in result.failures.iter().zip(folders) {
-        let runs = result.runs_of.get(&failure.path).copied().unwrap_or(0);
-        print_failure(failure, runs, folder.as_ref(), options);
+        print_failure(failure, result.runs, folder.as_ref(), options);
     }
     if let Some((scenario, seed, first, second)) = &result.nondeterminism {
         println!(
@@ -181,10 +180,11 @@ fn print_failure(failure: &Failure, runs: u64, folder: Option<&PathBuf>, options
         Some(finished) => print!("{}", show::failure(finished, &replay, folder.map(PathBuf::as_path))),
         None => println!("FAILED {}\nreplay: {replay}", failure.signature),
     }
-    println!(
-        "{} of {runs} runs of {} fail this way; {} is the smallest seed\n",
-        failure.count, failure.scenario, failure.seed
-    );
+    let scenarios = match failure.runs_of.len() {
+        1 => format!("of {}", failure.scenario),
+        several => format!("in {several} scenarios"),
+    };
+    println!("{} of {runs} runs fail this way, {scenarios}; seed {} is the smallest\n", failure.count, failure.seed);
 }
 
 fn settle_times(result: &Sweep) -> Option<[f64; 3]> {
@@ -207,6 +207,7 @@ fn sweep_json(result: &Sweep, options: &SweepOptions, exit: Exit) -> serde_json:
                 "property": failure.property,
                 "signature": failure.signature,
                 "count": failure.count,
+                "runs_of": failure.runs_of,
                 "replay": show::replay(&failure.path, failure.seed, &plants),
             })
         })

@@ -26,6 +26,7 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod consume;
+pub mod examiner;
 pub mod link;
 pub mod operation;
 pub mod outcome;
@@ -36,6 +37,7 @@ pub mod workload;
 
 pub use client::{Client, Event};
 pub use config::{Config, Delivery};
+pub use examiner::{Examiner, Finding, Truth};
 pub use session::Session;
 pub use workload::{Audit, Brief, Kind, Reads, Workload};
 

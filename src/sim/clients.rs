@@ -42,7 +42,7 @@ impl Clients {
                 clients.push(Client::new(config, brief, prng));
             }
         }
-        assert!(clients.len() <= CLIENTS_MAX, "a world holds at most {CLIENTS_MAX} clients");
+        assert!(clients.len() < CLIENTS_MAX, "a world holds at most {CLIENTS_MAX} clients");
         let timers = vec![Some(Instant::ZERO); clients.len()];
         Clients { clients, timers, history: Recorder::new(), outputs: Vec::new(), events: Vec::new(), patience }
     }
@@ -92,6 +92,9 @@ impl Clients {
 impl World<'_> {
     pub(crate) fn deliver_to_client(&mut self, arrival: Arrival) {
         let client = arrival.host.index() - self.hosts.len();
+        if client == self.clients.len() {
+            return self.deliver_to_examiner(arrival);
+        }
         let connection = arrival.connection;
         let input = match arrival.parcel {
             Parcel::Syn => return,
@@ -156,7 +159,7 @@ impl World<'_> {
         });
     }
 
-    fn client_output(&mut self, host: HostId, output: Output) {
+    pub(crate) fn client_output(&mut self, host: HostId, output: Output) {
         let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
         match output {
             Output::Connect { connection, endpoint } => {

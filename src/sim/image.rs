@@ -73,7 +73,7 @@ fn lose_entries(disk: &mut Disk, liberties: Liberties, stream: &mut Stream, loss
 }
 
 fn lose_sectors(file: &mut File, liberties: Liberties, stream: &mut Stream, loss: &mut Loss) {
-    let old = file.durable().to_vec();
+    let old = file.durable().into_owned();
     let new = std::mem::take(&mut file.cache);
     let image = match () {
         () if liberties.sectors && stream.chance(2, 3) => {
@@ -86,9 +86,7 @@ fn lose_sectors(file: &mut File, liberties: Liberties, stream: &mut Stream, loss
         }
         () => old,
     };
-    file.platter_length = image.len();
-    file.cache = image;
-    file.platter = None;
+    file.settle(image);
 }
 
 /// The old bytes with a prefix of the changed sectors.

@@ -179,7 +179,9 @@ impl World<'_> {
         for &(from, to) in &links {
             self.network.cut(from, to);
         }
-        let lasts = self.a_while(3);
+        // Mostly about as long as a leader keeps its patience; now and then long enough to see who never loses it.
+        let halves = if self.nemesis.stream.chance(1, 4) { 16 } else { 3 };
+        let lasts = self.a_while(halves);
         self.relieve_after(lasts, Relief::Mend(links));
     }
 
