@@ -125,6 +125,7 @@ impl Observation<'_> {
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum What<'a> {
     /// A node started; `recovered` is what it read from its disk.
     Started { view: View<'a>, recovered: &'a Recovered },
@@ -191,7 +192,7 @@ pub struct End<'a> {
     pub efforts: &'a [Effort],
 }
 
-/// The end of a run, when faults are over and progress is owed. (DESIGN 4, Settle.)
+/// The end of a run, when faults are over and progress is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settle {
     /// True time from which links were timely and nothing was down or paused that was to come back.

@@ -25,6 +25,7 @@ pub struct Client {
 
 /// Something for the history.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Event {
     /// The client asked.
     Invoked { serial: u64, ask: history::Ask },

@@ -97,8 +97,8 @@ pub struct Workload {
     stage: Stage,
     /// When the next append is due; `None` before the first step.
     slot: Option<Slot>,
-    /// A question to be asked before the next append.
-    question: Option<Question>,
+    /// A question to be asked before the next append, and from when on.
+    question: Option<(Question, Instant)>,
     running: BTreeMap<u64, Errand>,
     asked: u64,
     sequence: u32,
@@ -215,8 +215,12 @@ impl Workload {
 
     /// When [`Workload::next`] may have something to ask that it has not now.
     pub fn deadline(&self) -> Option<Instant> {
-        let has_room = self.stage == Stage::Paced && !self.is_exhausted() && self.has_room_to_append();
-        self.slot.filter(|_| has_room).map(|slot| slot.due)
+        if self.stage != Stage::Paced || self.is_exhausted() {
+            return None;
+        }
+        let question = self.question.filter(|_| self.has_room_to_look()).map(|(_, due)| due);
+        let append = self.slot.filter(|_| self.has_room_to_append()).map(|slot| slot.due);
+        question.into_iter().chain(append).min()
     }
 
     /// From here on: no pace, no new work, an audit, and the end.
@@ -253,8 +257,9 @@ impl Workload {
         if self.is_exhausted() || is_ending {
             return None;
         }
+        let is_paced = self.stage == Stage::Paced;
         if self.has_room_to_look()
-            && let Some(question) = self.question.take()
+            && let Some((question, _)) = self.question.take_if(|(_, due)| !is_paced || *due <= now)
         {
             return Some(match question {
                 Question::End => (Errand::Look, Ask::Tail),
@@ -265,7 +270,7 @@ impl Workload {
         if !self.has_room_to_append() || !self.is_due(now) {
             return None;
         }
-        self.question = self.draw_question();
+        self.question = self.draw_question().map(|question| (question, self.draw_moment(now)));
         Some((Errand::Append, Ask::Append { values: self.new_values() }))
     }
 
@@ -301,6 +306,16 @@ impl Workload {
             // What was read once must read the same for ever. Half of the time from the very beginning.
             _ if self.prng.chance(1, 2) => Some(Question::Again { from: 0 }),
             _ => Some(Question::Again { from: self.prng.below(self.position + 1) }),
+        }
+    }
+
+    /// When to ask: at once, or at any moment before the next append is due. Who asks only what it has just written
+    /// about never asks a leader that has been replaced in the meantime.
+    fn draw_moment(&mut self, now: Instant) -> Instant {
+        let Some(slot) = self.slot.filter(|slot| slot.due > now && self.brief.pace.is_some()) else { return now };
+        match self.prng.chance(1, 2) {
+            true => now,
+            false => Instant(now.0 + self.prng.below(slot.due.0 - now.0)),
         }
     }
 

@@ -52,6 +52,7 @@ pub enum Slice {
 
 /// How a fetch position relates to this log. (Kafka: `ValidOffsetAndEpoch`.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Position {
     /// The fetcher's log is a prefix of this one.
     Valid,
@@ -91,6 +92,9 @@ impl Log {
         }
         assert!(at == log.end, "the recovered tail reaches the end of the log: {at} of {}", log.end);
         assert!(log.epochs.last().is_none_or(|last| last.start < log.end), "the last epoch has a record");
+        if quirks.has(Quirk::RecoveredCountsUnsynced) {
+            log.flushed = log.end;
+        }
         log.unflushed_bytes = log.bytes_between(log.flushed, log.end);
         log.evict();
         log.assert_cursors();
