@@ -48,6 +48,8 @@ pub struct Host {
     pub effort: Toil,
     /// After so many repairs of the running boot the process dies.
     pub dies_in_boot_after: Option<u64>,
+    /// How the running process ends when its next sync is under way.
+    pub falls_in_sync: Option<FaultKind>,
     /// Work that arrived while the process stood still.
     pub waiting: VecDeque<Waiting>,
 }
@@ -151,6 +153,7 @@ impl Host {
             wipes: 0,
             effort: Toil::default(),
             dies_in_boot_after: None,
+            falls_in_sync: None,
             waiting: VecDeque::new(),
         }
     }
