@@ -27,7 +27,7 @@ pub struct Outcome {
     pub seed: u64,
     /// The judgement.
     pub verdict: Verdict,
-    /// The run's digest (DESIGN 6.6).
+    /// The run's digest: of every event in order, so that equal digests mean equal runs.
     pub digest: u64,
     /// Simulated events.
     pub events: u64,
@@ -96,7 +96,7 @@ pub fn signature(violation: &Violation) -> String {
 /// A word of hexadecimal digits at least this long is a checksum or a digest.
 const HEX_DIGITS_MIN: usize = 8;
 
-/// How a command ends: the one table of exit codes. (DESIGN 0; the codes of `serve` and of Kafka's tools are Kafka's.)
+/// How a command ends: the one table of exit codes. (The codes of `serve` and of Kafka's tools are Kafka's.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// 0: nothing forbidden was seen.

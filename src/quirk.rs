@@ -26,7 +26,7 @@ pub enum Quirk {
     RecoveredCountsUnsynced,
     /// BeginQuorumEpoch of the same epoch erases the recorded vote, and a fetch timeout forgets the leader.
     BeginQuorumErasesVote,
-    /// A single voter commits what it has appended, before the flush. (Kafka's order, `kraft-protocol.md` 3.3.)
+    /// A single voter commits what it has appended, before the flush. (Kafka's order in `flushLeaderLog`.)
     SingleVoterCountsAppended,
     /// The high watermark may stop short of a record of the leader's own epoch. (KAFKA-12619, the paper's figure 8.)
     CommitsOlderEpoch,

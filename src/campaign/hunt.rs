@@ -101,6 +101,7 @@ fn sweep_of(named: Named, seed_base: u64, seeds: u64, quirks: Quirks, jobs: usiz
         time_limit: None,
         quirks,
         check_determinism: (0, 1),
+        keep_all_below: None,
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Library {
 
 /// Why a scenario cannot be had.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum LoadError {
     /// Nothing of that name.
     Unknown { wanted: String, nearest: Option<String> },

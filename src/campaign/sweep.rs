@@ -6,11 +6,14 @@
 #![expect(clippy::disallowed_types, reason = "campaigns bring threads and clocks")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::campaign::library::Named;
+use crate::campaign::results;
+use crate::campaign::results::WriteError;
 use crate::digest::Digest;
 use crate::outcome::{Exit, Outcome, Verdict};
 use crate::prng::Prng;
@@ -39,12 +42,14 @@ pub struct SweepOptions {
     pub quirks: Quirks,
     /// This share of passing runs is run twice: numerator and denominator.
     pub check_determinism: (u64, u64),
+    /// Record every run and write its folder below this one; otherwise only failures are recorded, and none is written.
+    pub keep_all_below: Option<PathBuf>,
 }
 
 /// One way to fail, and the smallest seed that does.
 #[derive(Debug)]
 pub struct Failure {
-    /// The scenario, by name.
+    /// The scenario of the smallest seed, by name; of several, the first by path.
     pub scenario: String,
     /// The scenario's path.
     pub path: String,
@@ -56,6 +61,8 @@ pub struct Failure {
     pub signature: String,
     /// How many runs failed this way.
     pub count: u64,
+    /// How many of them there were of each scenario.
+    pub runs_of: BTreeMap<String, u64>,
     /// The recorded run of the smallest seed.
     pub finished: Option<Finished>,
 }
@@ -85,11 +92,11 @@ pub struct Sweep {
     pub wall: Duration,
     /// Wrapping sum over runs, independent of order, jobs and partition.
     pub digest: u64,
-    /// What was exercised, how often.
+    /// What was exercised, how often: `property:NAME`, `note:NAME`, `left:ROLE`, `fault:KIND`.
     pub exercised: BTreeMap<String, u64>,
     /// Doses given, by kind.
     pub doses: BTreeMap<FaultKind, u64>,
-    /// Runs of each scenario.
+    /// Runs of each scenario, by its path.
     pub runs_of: BTreeMap<String, u64>,
     /// Time from the end of faults to quiet, of every run that came so far.
     pub settle_times: Vec<Duration>,
@@ -97,6 +104,8 @@ pub struct Sweep {
     pub failures: Vec<Failure>,
     /// A seed that came out differently the second time: scenario, seed, both digests.
     pub nondeterminism: Option<(String, u64, u64, u64)>,
+    /// The first folder that could not be written; it ends the sweep.
+    pub unwritten: Option<WriteError>,
 }
 
 /// How far a sweep is.
@@ -118,7 +127,7 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
     let indices = assignments(options);
     let total = indices.len() as u64;
     let next = AtomicU64::new(0);
-    let shared = Mutex::new((Sweep::default(), BTreeMap::<(String, String), Failure>::new()));
+    let shared = Mutex::new((Sweep::default(), BTreeMap::<String, Failure>::new()));
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {
             scope.spawn(|| {
@@ -134,6 +143,14 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
                     let outcome = run_one(named, seed, options);
                     let mut shared = shared.lock().expect("invariant: no run panics while it counts");
                     let (sweep, failures) = &mut *shared;
+                    let outcome = match outcome {
+                        Ok(outcome) => outcome,
+                        Err(error) => {
+                            sweep.unwritten.get_or_insert(error);
+                            sweep.partial = true;
+                            return;
+                        }
+                    };
                     sweep.count(named, &outcome);
                     note_failure(failures, named, &outcome.0);
                     report(&Progress {
@@ -176,33 +193,47 @@ fn assignments(options: &SweepOptions) -> Vec<(usize, u64)> {
 }
 
 /// Runs a seed, twice if its lot says so; the second digest is returned where it differs.
-fn run_one(named: &Named, seed: u64, options: &SweepOptions) -> (Outcome, Option<u64>) {
+fn run_one(named: &Named, seed: u64, options: &SweepOptions) -> Result<(Outcome, Option<u64>), WriteError> {
     let plan = plan_of(named, seed, options.quirks);
-    let outcome = run(&plan, RunOptions::default()).outcome;
+    let outcome = match &options.keep_all_below {
+        None => run(&plan, RunOptions::default()).outcome,
+        Some(root) => {
+            let finished = run(&plan, RunOptions { trace: Trace::Recorded, until: None });
+            results::write(root, &plan, &finished)?;
+            Outcome { trace: Vec::new(), ..finished.outcome }
+        }
+    };
     let (share, of) = options.check_determinism;
     let is_checked = share > 0 && Prng::new(seed, Digest::of(b"check determinism")).chance(share, of);
     if !is_checked {
-        return (outcome, None);
+        return Ok((outcome, None));
     }
     let again = run(&plan, RunOptions::default()).outcome.digest;
-    (outcome.clone(), (again != outcome.digest).then_some(again))
+    let differs = (again != outcome.digest).then_some(again);
+    Ok((outcome, differs))
 }
 
-fn note_failure(failures: &mut BTreeMap<(String, String), Failure>, named: &Named, outcome: &Outcome) {
+fn note_failure(failures: &mut BTreeMap<String, Failure>, named: &Named, outcome: &Outcome) {
     let Verdict::Violated(violation) = &outcome.verdict else { return };
     let signature = outcome.signature().unwrap_or_default();
-    let key = (named.name.clone(), signature.clone());
-    let failure = failures.entry(key).or_insert_with(|| Failure {
+    let failure = failures.entry(signature.clone()).or_insert_with(|| Failure {
         scenario: named.name.clone(),
         path: named.path.clone(),
         seed: outcome.seed,
         property: violation.property.to_owned(),
         signature,
         count: 0,
+        runs_of: BTreeMap::new(),
         finished: None,
     });
     failure.count += 1;
-    failure.seed = failure.seed.min(outcome.seed);
+    *failure.runs_of.entry(named.name.clone()).or_default() += 1;
+    // Runs end in any order, so equal seeds are told apart by what does not depend on it.
+    if (outcome.seed, &named.path) < (failure.seed, &failure.path) {
+        failure.seed = outcome.seed;
+        failure.scenario = named.name.clone();
+        failure.path = named.path.clone();
+    }
 }
 
 impl Sweep {
@@ -217,7 +248,7 @@ impl Sweep {
         self.messages += outcome.messages;
         self.operations += outcome.operations;
         self.virtual_time += outcome.virtual_time;
-        *self.runs_of.entry(outcome.scenario.clone()).or_default() += 1;
+        *self.runs_of.entry(named.path.clone()).or_default() += 1;
         self.settle_times.extend(outcome.settled_in);
         let mut digest = Digest::new();
         for word in [named.scenario.hash(), outcome.seed, outcome.digest] {
@@ -229,6 +260,7 @@ impl Sweep {
         }
         for (&kind, count) in &outcome.doses {
             *self.doses.entry(kind).or_default() += count;
+            *self.exercised.entry(format!("fault:{}", kind.name())).or_default() += count;
         }
         if let Some(again) = again {
             self.nondeterminism.get_or_insert((outcome.scenario.clone(), outcome.seed, outcome.digest, *again));
@@ -250,14 +282,13 @@ impl Sweep {
         }
     }
 
-    /// How the sweep ends.
+    /// How the sweep ends, unless a signal ended it. One that a time limit cut short is judged by the runs it made.
     pub fn exit(&self) -> Exit {
         let liveness_only = self.failures.iter().all(|failure| crate::check::is_liveness(&failure.property));
         match () {
             () if self.nondeterminism.is_some() => Exit::Nondeterminism,
             () if self.failed > 0 && liveness_only => Exit::NoProgress,
             () if self.failed > 0 => Exit::Violated,
-            () if self.partial => Exit::Interrupted,
             () if self.runs == 0 => Exit::NothingSelected,
             () if self.undecided > 0 => Exit::Undecided,
             () => Exit::Passed,

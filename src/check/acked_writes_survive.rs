@@ -5,7 +5,7 @@
 //! there twice, and none that was refused is there at all (an open append may be there once, or not). When a settled run
 //! ends: every acknowledged value was read, and a majority of the voters holds every committed batch durably.
 //!
-//! Source: `kraft-protocol.md` 9.6, I7; KIP-98 (idempotent producers, exactly once); TLA+ `Durability`, `AckedValueNotLost`.
+//! Source: KIP-98 (idempotent producers, exactly once); TLA+ `Durability`, `AckedValueNotLost`.
 //! Values are unique in the run (`history::value`).
 
 use std::collections::BTreeMap;

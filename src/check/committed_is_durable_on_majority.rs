@@ -3,9 +3,9 @@
 //! At the first moment when any node's high watermark passes x: |{v ∈ voters in force on that node : every legal image of
 //! v's disk after a power loss holds the committed batches below x}| ≥ n/2 + 1. Judged from platters, with content, not
 //! from anybody's cursor. A disk that a durable fault took away counts until its node is started again: its fetches may
-//! rightly be under way (DESIGN 4, Budget).
+//! rightly be under way.
 //!
-//! Source: `kraft-protocol.md` 9.6, I6; Kafka's `MajorityReachedHighWatermark`, which counts unflushed and diverged logs;
+//! Source: Kafka's `MajorityReachedHighWatermark`, which counts unflushed and diverged logs;
 //! TLA+ `CommittedEntriesReachMajority`.
 
 use crate::check::ledger::mark_at;

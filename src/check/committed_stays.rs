@@ -5,7 +5,7 @@
 //! removes a batch of C from its files, and a node that went down loses none that was durable (unless a durable fault took
 //! it); a node that becomes leader holds all of C that older epochs committed, and a leader what one of them commits late.
 //!
-//! Source: Raft, State Machine Safety and Leader Completeness; `kraft-protocol.md` 9.6, I4; TLA+ `LeaderHasAllAckedValues`,
+//! Source: Raft, State Machine Safety and Leader Completeness; TLA+ `LeaderHasAllAckedValues`,
 //! `NoLogDivergence`; Kafka's `ConsistentCommittedData`, which looks only at running nodes, only at the end.
 
 use crate::check::ledger::mark_at;

@@ -4,8 +4,8 @@
 //! the one before ended; the first contains the offset that was asked for. No high watermark that a consumer is told is
 //! above what is committed.
 //!
-//! Source: KIP-392 and Kafka's consumer contract (read up to the high watermark); `simulators.md` M47 (records served
-//! before they are durable); DESIGN 2.1.
+//! Source: KIP-392 and Kafka's consumer contract (read up to the high watermark); a bug of other logs (records served
+//! before they are durable).
 
 use crate::check::{BatchMark, Interests, Property, Seen, Violation, What};
 use crate::ids::Offset;

@@ -6,7 +6,7 @@
 //! And no epoch comes from nowhere: who first reaches it campaigns, or has resigned the one before (KIP-996: a pre-vote
 //! raises nobody's epoch).
 //!
-//! Source: `kraft-protocol.md` 9.6, I2, and 1.3; Kafka's `MonotonicEpoch`. The plant it is made for: a BeginQuorumEpoch of
+//! Source: Kafka's `MonotonicEpoch`. The plant it is made for: a BeginQuorumEpoch of
 //! the same epoch that erases the recorded vote.
 
 use crate::check::ledger::Election;

@@ -3,7 +3,7 @@
 //! State check: a node's `flushed` never passes the end of what every legal image of its disk after a power loss would
 //! hold. The cursor is judged, the platter is the evidence.
 //!
-//! Source: DESIGN 3, R1, R7 and R12: completions vouch for a prefix, truncations clip what is in flight, recovered bytes do
+//! Source: rules R1, R7 and R12 of [`crate::raft`]: completions vouch for a prefix, truncations clip what is in flight, recovered bytes do
 //! not count before they are synced.
 
 use crate::check::{Interests, Property, Seen, Violation};
@@ -21,7 +21,7 @@ impl Property for FlushedIsDurable {
     }
 
     fn statement(&self) -> &'static str {
-        "A replica counts as flushed only what its platter would keep (DESIGN 3, R1, R7 and R12)."
+        "A replica counts as flushed only what its platter would keep (R1, R7 and R12)."
     }
 
     fn interests(&self) -> Interests {

@@ -4,7 +4,7 @@
 //! *State checks*: it is at most the end of the node's own log; and a node that does not lead has none above the largest
 //! that a leader ever computed. The same holds for every high watermark that is said on the wire.
 //!
-//! Source: `kraft-protocol.md` 9.6, I5; Kafka's `MonotonicHighWatermark`, which looks at one leader only; KAFKA-16530.
+//! Source: Kafka's `MonotonicHighWatermark`, which looks at one leader only; KAFKA-16530.
 
 use crate::check::{Interests, Observation, Property, Seen, Violation, What};
 use crate::ids::Offset;

@@ -4,7 +4,7 @@
 //! Records of older epochs commit with it, never alone: a majority that holds them may still be overruled by a leader
 //! with a later last epoch (figure 8 of the Raft paper). Most seeds never build that figure; this sees the first step.
 //!
-//! Source: Raft §5.4.2; KAFKA-12619; `kraft-protocol.md` 2.13 and 8.2.
+//! Source: Raft §5.4.2; KAFKA-12619.
 
 use crate::check::ledger::mark_before;
 use crate::check::{Interests, Property, Seen, Violation};

@@ -4,7 +4,7 @@
 //! grants it e}| ≥ n/2 + 1; and no power loss at that moment would have kept "leader of e" in its quorum-state, because
 //! that could only have been written by an earlier incarnation, whose unsynced records of e others may hold.
 //!
-//! Source: Raft §5.2; KIP-595 (candidate); `kraft-protocol.md` 1.2 rule 3 (KAFKA-10527: never resume as leader) and 1.6.
+//! Source: Raft §5.2; KIP-595 (candidate); KAFKA-10527 (never resume as leader).
 //! It catches quorums that are off by one, grants counted twice, and grants of another epoch.
 
 use crate::check::{Interests, Property, Seen, Violation, What};

@@ -3,7 +3,7 @@
 //! When a node notes `Leads {e, s}`: nobody has before, for e; the node leads e; and the committed batch at s begins there
 //! and is of epoch e (its LEADER_CHANGE). Earlier, an announced leader might not know all that was acknowledged.
 //!
-//! Source: `kraft-protocol.md` 9.6, I11 (Kafka: `RaftClient.Listener.handleLeaderChange`, fired when the listener reached
+//! Source: Kafka's `RaftClient.Listener.handleLeaderChange` ( fired when the listener reached
 //! the epoch start offset); KAFKA-17333 (a resigned node that announces itself).
 
 use std::collections::BTreeMap;

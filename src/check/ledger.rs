@@ -133,6 +133,9 @@ impl Ledger {
             What::Invoked { .. } => Interests::INVOKED,
             What::Returned { .. } => Interests::RETURNED,
             What::Consumed { .. } => Interests::CONSUMED,
+            What::Calm => Interests::CALM,
+            What::HandedOver { .. } => Interests::HANDED_OVER,
+            What::Examined { .. } => Interests::EXAMINED,
         }
     }
 

@@ -1,6 +1,6 @@
 //! When faults are over, progress is owed: a leader, equal logs, finished clients, and no busy loop.
 //!
-//! Judged only of runs that settled (DESIGN 4): links are timely, everything is up. The bounds come from the driver, which
+//! Judged only of runs that settled: links are timely, everything is up. The bounds come from the driver, which
 //! knows the timeouts; a node that is down at the end is not judged, and neither is one that was wiped and waits.
 //!
 //! - `leader_emerges`: the nodes that are up agree on one leader in one epoch, and it was elected within the bound.
@@ -8,8 +8,8 @@
 //! - `operations_finish`: no client is left waiting.
 //! - `no_busy_loop`: no node ticks twice at one instant for nothing, nor steps without measure.
 //!
-//! Source: `kraft-protocol.md` 9.6, Liveness; TLA+ `EventuallyLeaderElected`, `ValuesEventuallyAcked`; KAFKA-17751 and
-//! KAFKA-19605 (poll timers that spin).
+//! Source: Raft §5.3 (followers eventually store all entries); TLA+ `EventuallyLeaderElected`, `ValuesEventuallyAcked`;
+//! KAFKA-17751 and
 
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation};
 use crate::ids::Epoch;
@@ -117,7 +117,7 @@ impl Property for NodesCatchUp {
     }
 
     fn statement(&self) -> &'static str {
-        "When faults are over, every node that is up ends with the leader's log, durable and known to be committed (kraft-protocol.md 9.6)."
+        "When faults are over, every node that is up ends with the leader's log, durable and known to be committed (Raft §5.3)."
     }
 
     fn interests(&self) -> Interests {

@@ -4,7 +4,7 @@
 //! epoch(b). The first batch of a log that was never trimmed is at offset 0. Each node's cursors: start ≤ flushed ≤ end,
 //! and a high watermark inside.
 //!
-//! Source: `kraft-protocol.md` 9.6, I8, and 4.4; Kafka's `MockLog` refuses gaps.
+//! Source: Kafka's `MockLog` refuses gaps.
 
 use crate::check::{BatchMark, Interests, Mirror, Property, Seen, Violation};
 

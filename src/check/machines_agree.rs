@@ -4,8 +4,7 @@
 //! where the one before ended, and each is the committed batch at its place. State check, over all nodes and
 //! incarnations: equal offset ⇒ equal digest.
 //!
-//! Source: Raft, State Machine Safety; KAFKA-10632 (a committed range skipped or given twice at a change of role);
-//! DESIGN 2.1.
+//! Source: Raft, State Machine Safety; KAFKA-10632 (a committed range skipped or given twice at a change of role).
 
 use std::collections::BTreeMap;
 

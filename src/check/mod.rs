@@ -22,6 +22,7 @@
 //! apart), then a good and a bad history, because the judge is judged too.
 
 mod acked_writes_survive;
+mod calm;
 mod canary;
 mod committed_is_durable_on_majority;
 mod committed_stays;
@@ -124,6 +125,7 @@ impl Observation<'_> {
 
 /// What happened.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum What<'a> {
     /// A node started; `recovered` is what it read from its disk.
     Started { view: View<'a>, recovered: &'a Recovered },
@@ -149,6 +151,26 @@ pub enum What<'a> {
     Returned { index: usize, operation: &'a Operation },
     /// A plain consumer was given committed batches, asked for from `from`.
     Consumed { from: Offset, batches: &'a [RecordBatch], high_watermark: Offset },
+    /// Every node follows one leader and has what it has, faults are over, and clients are done: from here on nothing
+    /// changes by itself.
+    Calm,
+    /// The calm is over: the leader of that epoch was asked to resign, and another is owed within `prompt`.
+    HandedOver { epoch: Epoch, prompt: Duration },
+    /// A question whose answer is known was answered, `prompt` being what that may take; `None` when all of them were.
+    Examined { finding: Option<&'a Examined>, prompt: Duration },
+}
+
+/// An answer of a node to somebody who knows what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// What was asked.
+    pub question: &'static str,
+    /// Of which node.
+    pub node: usize,
+    /// How long the answer took.
+    pub took: Duration,
+    /// What is wrong with it.
+    pub lie: Option<String>,
 }
 
 /// The end of a run, for what can only be judged then.
@@ -170,7 +192,7 @@ pub struct End<'a> {
     pub efforts: &'a [Effort],
 }
 
-/// The end of a run, when faults are over and progress is owed. (DESIGN 4, Settle.)
+/// The end of a run, when faults are over and progress is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settle {
     /// True time from which links were timely and nothing was down or paused that was to come back.

@@ -1,6 +1,6 @@
 //! I12: no node panics, whatever its peers, clients and disk do.
 //!
-//! Source: `kraft-protocol.md` 9.6, I12; the implicit check of Kafka's `RaftEventSimulationTest` (exceptions in `poll`
+//! Source: the implicit check of Kafka's `RaftEventSimulationTest` (exceptions in `poll`
 //! fail the test). Every `assert!` of the node is thereby a property of its own.
 
 use crate::check::{Interests, Property, Seen, Violation, What};

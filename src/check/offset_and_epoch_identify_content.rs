@@ -4,7 +4,7 @@
 //! before(b), where *before* is the batch that ends where this one begins. By induction equal (offset, epoch) means equal
 //! prefixes, at the cost of one look-up per new batch.
 //!
-//! Source: Raft, Log Matching; `kraft-protocol.md` 9.6, I3; TLA+ `LogMatching` (which compares only committed prefixes).
+//! Source: Raft, Log Matching; TLA+ `LogMatching` (which compares only committed prefixes).
 //! It catches restarts as leader of the same epoch (KAFKA-10527), fetches answered without looking at the last epoch,
 //! and divergence that is off by one.
 

@@ -4,7 +4,7 @@
 //! believes somebody leads, a leader named in a quorum-state file that survives power loss, and a leader named on the
 //! wire by a request or an answer.
 //!
-//! Source: Raft, Election Safety; `kraft-protocol.md` 9.6, I1; TLA+ `ElectionSafety` and `NeverTwoLeadersInSameEpoch`;
+//! Source: Raft, Election Safety; TLA+ `ElectionSafety` and `NeverTwoLeadersInSameEpoch`;
 //! Kafka's `SingleLeader`, which forgets an epoch as soon as a larger one appears: this one never forgets.
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@
 //!   it;
 //! - the recovered quorum-state is at least the durable one.
 //!
-//! Source: DESIGN 3, R11 and R12, and 4, Disk; `kraft-protocol.md` 3.5 and 4.5, where Java's recovery can lose committed
+//! Source: rules R11 and R12 of [`crate::raft`]; `UnifiedLog`'s recovery, where Java's recovery can lose committed
 //! data silently.
 
 use std::collections::BTreeSet;
@@ -102,7 +102,7 @@ impl Property for RecoveryKeepsDurable {
     }
 
     fn statement(&self) -> &'static str {
-        "Recovery of any image a power loss can leave keeps all that was durable and invents nothing (DESIGN 3, R11 and R12)."
+        "Recovery of any image a power loss can leave keeps all that was durable and invents nothing (R11 and R12)."
     }
 
     fn interests(&self) -> Interests {

@@ -3,8 +3,8 @@
 //! State check: only members of the voter set in force campaign or lead; a leader knows itself as leader; a candidate has
 //! voted for itself; a node that recovers from missing synced data neither campaigns nor leads (R11), and grants no vote.
 //!
-//! Source: TLA+ `ValidRolesAndStates`, `StatesMatchRoles`; `kraft-protocol.md` 1.1; KAFKA-17067 (observers that campaign);
-//! DESIGN 3, R11.
+//! Source: TLA+ `ValidRolesAndStates`, `StatesMatchRoles`; KAFKA-17067 (observers that campaign);
+//! rule R11 of [`crate::raft`].
 
 use crate::check::{Interests, Property, Seen, Violation, What};
 use crate::raft::message::ResponseBody;

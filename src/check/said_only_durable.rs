@@ -8,7 +8,7 @@
 //!   least as long as what the voter has on disk (Raft's election restriction), the first time it is granted;
 //! - whatever names an epoch: that epoch, or a later one, is durable; whatever names its leader: that leader is durable.
 //!
-//! Source: DESIGN 3, R2, R5 and R12; `kraft-protocol.md` 3.1 (a) to (d), 1.5. Where Kafka is synchronous, this is what an
+//! Source: rules R2, R5 and R12 of [`crate::raft`]. Where Kafka is synchronous, this is what an
 //! asynchronous core breaks first.
 
 use crate::check::ledger::mark_before;
@@ -62,7 +62,7 @@ impl SaidOnlyDurable {
         if self.granted.len() <= node {
             self.granted.resize(node + 1, None);
         }
-        // A vote that was given is given again without another look at the log (`kraft-protocol.md` 1.5).
+        // A vote that was given is given again without another look at the log.
         if self.granted[node].replace((vote.epoch, candidate)) == Some((vote.epoch, candidate)) {
             return Ok(());
         }
@@ -136,7 +136,7 @@ impl Property for SaidOnlyDurable {
     }
 
     fn statement(&self) -> &'static str {
-        "No frame claims an epoch, a vote, a leadership or a log that the sender's platter would not keep (DESIGN 3, R2, R5 and R12)."
+        "No frame claims an epoch, a vote, a leadership or a log that the sender's platter would not keep (R2, R5 and R12)."
     }
 
     fn interests(&self) -> Interests {

@@ -5,7 +5,7 @@
 //! or above it; and no tail read returns more than is committed. Because an append returns its offset, this linear check
 //! is complete for tails: an order exists exactly when every answer respects what was returned before it was asked.
 //!
-//! Source: R10 (DESIGN 3); `linearizability.md` (logs with offsets); Herlihy and Wing, locality of real-time order.
+//! Source: rule R10 of [`crate::raft`]; Herlihy and Wing, locality of real-time order.
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::check;
 use crate::outcome::{Outcome, Verdict};
 use crate::quirk::Quirk;
 use crate::sim::Finished;
@@ -37,21 +38,33 @@ pub fn parse_plant(text: &str) -> Result<Quirk, String> {
 /// The one line that replays a run.
 pub fn replay(path: &str, seed: u64, plants: &[Quirk]) -> String {
     let plants: String = plants.iter().map(|plant| format!(" --plant {plant}")).collect();
-    format!("kraftbed run {path} --seed {seed}{plants}")
+    format!("{} run {path} --seed {seed}{plants}", program())
+}
+
+/// This program as it was called, so that a printed line can be pasted into the shell it came from.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "kraftbed".to_owned())
 }
 
 /// A violation for people: the property, what was seen, the last causal events, the files, the replay line.
 pub fn failure(finished: &Finished, replay: &str, folder: Option<&Path>) -> String {
     let outcome = &finished.outcome;
     let Verdict::Violated(violation) = &outcome.verdict else { return String::new() };
-    let mut text = format!("FAILED {}: {} ({})\n", violation.property, violation.message, violation.at);
+    let property = violation.property;
+    let mut text = format!("FAILED {property}: {} (at {})\n", violation.message, violation.at);
+    if let Some((_, statement)) = check::all().into_iter().find(|(name, _)| *name == property) {
+        text.push_str(&format!("the rule: {statement}\n"));
+    }
     if !outcome.trace.is_empty() {
-        text.push('\n');
+        text.push_str(&format!("the last {CAUSES_SHOWN} events that led there:\n\n"));
         text.push_str(&timeline::last_causes(&outcome.trace, CAUSES_SHOWN));
         text.push('\n');
     }
     let doses: Vec<String> = outcome.doses.iter().map(|(kind, count)| format!("{} ×{count}", kind.name())).collect();
-    text.push_str(&format!("faults so far: {}\n", if doses.is_empty() { "none".to_owned() } else { doses.join(", ") }));
+    text.push_str(&format!(
+        "faults until then: {}\n",
+        if doses.is_empty() { "none".to_owned() } else { doses.join(", ") }
+    ));
     if let Some(folder) = folder {
         text.push_str(&format!("files: {}\n", folder.display()));
     }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::campaign::sweep::plan_of;
-use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, results, sweep};
+use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage, results, sweep};
 use crate::cli::show;
 use crate::outcome::Exit;
 use crate::quirk::{Quirk, Quirks};
@@ -65,12 +65,16 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let reporter = Reporter::new(options.seeds);
     let result = sweep(&options, &interrupted.flag, &|progress| reporter.report(progress));
     reporter.clear();
-    let folders = keep(arguments, &options, &result)?;
+    if let Some(error) = result.unwritten {
+        return Err(error.into());
+    }
+    let folders = keep(&options, &result)?;
     let exit = match interrupted.signal.load(Ordering::Relaxed) {
         0 => result.exit(),
         signal => Exit::of_signal(signal),
     };
-    let exit = if exit == Exit::Passed && !silent(&result, &options).is_empty() { Exit::Missed } else { exit };
+    let exit =
+        if exit == Exit::Passed && !coverage::missing(&result, &options).is_empty() { Exit::Missed } else { exit };
     match arguments.output.as_str() {
         "json" => println!("{:#}", sweep_json(&result, &options, exit)),
         _ => print_sweep(&result, &options, &folders, exit),
@@ -100,11 +104,12 @@ fn options(arguments: &Arguments) -> Result<SweepOptions, Box<dyn Error>> {
         time_limit: arguments.time_limit,
         quirks: arguments.plant.iter().copied().fold(Quirks::NONE, Quirks::with),
         check_determinism: arguments.check_determinism,
+        keep_all_below: (arguments.keep == "all").then(show::results_root),
     })
 }
 
-/// Writes the folders of failures, and of everything if asked.
-fn keep(arguments: &Arguments, options: &SweepOptions, result: &Sweep) -> Result<Vec<Option<PathBuf>>, Box<dyn Error>> {
+/// Writes the folders of failures.
+fn keep(options: &SweepOptions, result: &Sweep) -> Result<Vec<Option<PathBuf>>, Box<dyn Error>> {
     let mut folders = Vec::new();
     for failure in &result.failures {
         let named = options.scenarios.iter().find(|named| named.path == failure.path);
@@ -117,34 +122,12 @@ fn keep(arguments: &Arguments, options: &SweepOptions, result: &Sweep) -> Result
         };
         folders.push(folder);
     }
-    if arguments.keep == "all" {
-        let count = options.scenarios.len() as u64;
-        for index in 0..options.seeds {
-            let named = &options.scenarios[(index % count) as usize];
-            let plan = plan_of(named, options.seed_base + index / count, options.quirks);
-            let trace = crate::sim::recorder::Trace::Recorded;
-            let finished = crate::sim::run(&plan, crate::sim::RunOptions { trace, until: None });
-            results::write(&show::results_root(), &plan, &finished)?;
-        }
-    }
     Ok(folders)
-}
-
-/// What every run should have reached and none did.
-fn silent(result: &Sweep, options: &SweepOptions) -> Vec<String> {
-    let due = options.scenarios.iter().all(|named| {
-        let within = named.scenario.covers_within();
-        result.runs_of.get(&named.name).is_some_and(|&runs| runs >= within)
-    });
-    if !due || result.partial || !options.quirks.is_empty() {
-        return Vec::new();
-    }
-    result.exercised.iter().filter(|(_, count)| **count == 0).map(|(what, _)| what.clone()).collect()
 }
 
 fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf>], exit: Exit) {
     for (failure, folder) in result.failures.iter().zip(folders) {
-        print_failure(failure, folder.as_ref(), options);
+        print_failure(failure, result.runs, folder.as_ref(), options);
     }
     if let Some((scenario, seed, first, second)) = &result.nondeterminism {
         println!(
@@ -153,17 +136,21 @@ fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf
             show::digest(*second)
         );
     }
-    for what in silent(result, options) {
+    for what in coverage::missing(result, options) {
         println!("never exercised: {what}");
     }
     let (cpu, _) = show::resources();
     let per_cpu = |count: u64| count as f64 / cpu.as_secs_f64().max(1e-9);
     println!(
-        "{} runs: {} passed, {} failed ({} signatures), {} undecided{}",
+        "{} runs: {} passed, {} failed{}, {} undecided{}",
         result.runs,
         result.passed,
         result.failed,
-        result.failures.len(),
+        match result.failures.len() {
+            0 => String::new(),
+            1 => " in one way".to_owned(),
+            ways => format!(" in {ways} ways"),
+        },
         result.undecided,
         if result.partial { ", cut short" } else { "" },
     );
@@ -186,14 +173,18 @@ fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf
     println!("{}", exit.word().to_uppercase());
 }
 
-fn print_failure(failure: &Failure, folder: Option<&PathBuf>, options: &SweepOptions) {
+fn print_failure(failure: &Failure, runs: u64, folder: Option<&PathBuf>, options: &SweepOptions) {
     let plants: Vec<Quirk> = options.quirks.iter().collect();
     let replay = show::replay(&failure.path, failure.seed, &plants);
     match &failure.finished {
         Some(finished) => print!("{}", show::failure(finished, &replay, folder.map(PathBuf::as_path))),
         None => println!("FAILED {}\nreplay: {replay}", failure.signature),
     }
-    println!("{} of the runs of {} fail this way\n", failure.count, failure.scenario);
+    let scenarios = match failure.runs_of.len() {
+        1 => format!("of {}", failure.scenario),
+        several => format!("in {several} scenarios"),
+    };
+    println!("{} of {runs} runs fail this way, {scenarios}; seed {} is the smallest\n", failure.count, failure.seed);
 }
 
 fn settle_times(result: &Sweep) -> Option<[f64; 3]> {
@@ -216,12 +207,11 @@ fn sweep_json(result: &Sweep, options: &SweepOptions, exit: Exit) -> serde_json:
                 "property": failure.property,
                 "signature": failure.signature,
                 "count": failure.count,
+                "runs_of": failure.runs_of,
                 "replay": show::replay(&failure.path, failure.seed, &plants),
             })
         })
         .collect();
-    let mut exercised = result.exercised.clone();
-    exercised.extend(result.doses.iter().map(|(kind, count)| (format!("fault:{}", kind.name()), *count)));
     json!({
         "verdict": exit.word(),
         "runs": result.runs,
@@ -239,7 +229,8 @@ fn sweep_json(result: &Sweep, options: &SweepOptions, exit: Exit) -> serde_json:
         "events_per_cpu_second": result.events as f64 / cpu.as_secs_f64().max(1e-9),
         "seeds_per_cpu_second": result.runs as f64 / cpu.as_secs_f64().max(1e-9),
         "digest": show::digest(result.digest),
-        "exercised": exercised,
+        "exercised": result.exercised,
+        "never_exercised": coverage::missing(result, options),
         "failures": failures,
     })
 }

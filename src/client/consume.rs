@@ -18,6 +18,16 @@ pub fn read(from: Offset, records: &Bytes, high_watermark: i64) -> Told {
     }
 }
 
+/// Whether an error-free Fetch of at most `bytes_max` bytes is in order; one batch always fits. (KIP-74.)
+pub fn check(from: Offset, records: &Bytes, high_watermark: i64, bytes_max: usize) -> Result<(), String> {
+    let Told::Fetched { batches, .. } = try_read(from, records, high_watermark)? else { return Ok(()) };
+    let (bytes, count) = (records.len(), batches.len());
+    match count > 1 && bytes > bytes_max {
+        true => Err(format!("{count} batches in {bytes} bytes, where {bytes_max} are allowed")),
+        false => Ok(()),
+    }
+}
+
 fn try_read(from: Offset, records: &Bytes, high_watermark: i64) -> Result<Told, String> {
     let high_watermark = Offset::from_i64(high_watermark);
     let batches = RecordBatch::parse_all(records).map_err(|error| error.to_string())?;

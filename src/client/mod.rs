@@ -26,6 +26,7 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod consume;
+pub mod examiner;
 pub mod link;
 pub mod operation;
 pub mod outcome;
@@ -36,6 +37,7 @@ pub mod workload;
 
 pub use client::{Client, Event};
 pub use config::{Config, Delivery};
+pub use examiner::{Examiner, Finding, Truth};
 pub use session::Session;
 pub use workload::{Audit, Brief, Kind, Reads, Workload};
 
@@ -51,6 +53,7 @@ pub struct AskId(pub u64);
 
 /// What a session can be asked to do.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Ask {
     /// Produce these values (at least one) as one batch, `acks=all`, idempotently if the session is so configured.
     Produce { values: Vec<Bytes> },
@@ -62,6 +65,7 @@ pub enum Ask {
 
 /// What a driver tells a session.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Input {
     /// Do this. The id must not be that of an operation under way.
     Ask { id: AskId, ask: Ask },
@@ -77,6 +81,7 @@ pub enum Input {
 
 /// What a session asks of its driver.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Output {
     /// Open a connection.
     Connect { connection: ConnectionId, endpoint: Endpoint },
@@ -90,6 +95,7 @@ pub enum Output {
 
 /// How an operation ended. One table maps every wire code to Ok, Failed or Open: [`outcome::outcome_of`].
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Told {
     /// Appended at this base offset.
     Produced { base: Offset },

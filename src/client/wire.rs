@@ -75,6 +75,7 @@ impl fmt::Display for Api {
 
 /// A request, in a session's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Request {
     /// Negotiate.
     ApiVersions,
@@ -117,6 +118,7 @@ pub struct Hint {
 
 /// A response, in a session's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Response {
     /// API keys with the least and the largest version.
     ApiVersions { error: i16, apis: Vec<(i16, i16, i16)> },

@@ -31,6 +31,7 @@ impl fmt::Display for ClientId {
 
 /// What was asked of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Ask {
     /// Append these values, each unique in the history, as one: all of them at adjacent offsets, or none.
     Append { values: Vec<u64> },
@@ -42,6 +43,7 @@ pub enum Ask {
 
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Told {
     /// The first value is at this offset, the others follow without a gap.
     Appended { offset: u64 },

@@ -3,6 +3,8 @@
 //! A value must be unique in its history, or an offset could not be told from another by what stands there. The upper
 //! half of the number says who appended it, the lower half which of that client's values it is.
 
+use std::fmt;
+
 use crate::history::ClientId;
 
 /// The number of a client's value. Clients have fewer than 2³¹ numbers, which leaves the top bit to [`foreign`].
@@ -23,9 +25,16 @@ pub fn is_foreign(number: u64) -> bool {
 
 /// A value in words: `c3-17` is value 17 of client 3.
 pub fn name(number: u64) -> String {
+    let mut name = String::new();
+    write_name(number, &mut name).expect("invariant: a string takes everything");
+    name
+}
+
+/// Writes what [`name`] returns.
+pub fn write_name(number: u64, out: &mut impl fmt::Write) -> fmt::Result {
     match number & FOREIGN {
-        0 => format!("c{}-{}", number >> 32, number & u64::from(u32::MAX)),
-        _ => format!("foreign-{number:016x}"),
+        0 => write!(out, "c{}-{}", number >> 32, number & u64::from(u32::MAX)),
+        _ => write!(out, "foreign-{number:016x}"),
     }
 }
 

@@ -10,7 +10,7 @@
 //! - **A cut is durable before anything is written in its place.** Removed segments are followed by a sync of the
 //!   directory, a shortened one by its own sync. Otherwise: (1) segments 0 and 100 exist; (2) a truncation to 50 removes
 //!   segment 100; (3) 50 to 99 are appended anew and synced; (4) power is lost, the removal with it, and segment 100 rises
-//!   from the dead, contiguous with its successors. (`kraft-protocol.md` 3.4; Kafka has this hole.)
+//!   from the dead, contiguous with its successors. (Kafka has this hole.)
 //! - **The recovery point never claims what may go.** A cut below it lowers it first.
 //! - **A new segment counts once its directory is synced.** A segment, its entry included, is durable before its successor
 //!   is begun.
@@ -82,6 +82,7 @@ pub enum Directory {
 
 /// One operation on files. A driver carries them out one after another (R1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum FileOp {
     /// Write a gather list at a position, creating the file if it is not there.
     Write { file: FileName, at: u64, bytes: Vec<Bytes> },

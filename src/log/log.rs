@@ -52,6 +52,7 @@ pub enum Slice {
 
 /// How a fetch position relates to this log. (Kafka: `ValidOffsetAndEpoch`.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Position {
     /// The fetcher's log is a prefix of this one.
     Valid,

@@ -42,6 +42,7 @@ pub struct LoadId(pub u64);
 
 /// What the replica wants made durable. An operation is complete when a power loss can no longer undo it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum DiskOp {
     /// First operation of every incarnation (R12): sync every file that recovery kept, and the directory.
     Adopt,
@@ -62,6 +63,7 @@ pub enum DiskOp {
 
 /// What the replica wants read back, outside the order of [`DiskSeq`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Stored {
     /// Whole batches from the one that contains `from` on, about `bytes_max` bytes of them and at least one.
     Log { from: Offset, bytes_max: usize },

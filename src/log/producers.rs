@@ -42,6 +42,7 @@ pub enum SequenceError {
 
 /// What the table says of a batch before it is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Admission {
     /// New: append it.
     Append,

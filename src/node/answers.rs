@@ -137,7 +137,7 @@ fn batches(records: Bytes, frame_bytes: usize) -> Result<Vec<RecordBatch>, Decod
 }
 
 /// The records, without the frame they came in if that is much larger: a slice keeps its whole frame alive, and the log
-/// keeps the slice (DESIGN 7.2).
+/// keeps the slice.
 pub fn detached(records: Bytes, frame_bytes: usize) -> Bytes {
     match records.len() < frame_bytes / 2 {
         true => Bytes::copy_from_slice(&records),

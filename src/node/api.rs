@@ -61,6 +61,7 @@ pub struct Context<'a> {
 
 /// What the replica's answer will be written into.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Question {
     /// A peer's RPC.
     Raft,
@@ -178,7 +179,7 @@ pub fn answer(cx: &Context<'_>, question: Question, answer: Answer) -> Reply {
 }
 
 /// The answer to an ApiVersions request of a version that we do not know: version 0, error 35, and the range to try
-/// instead (kraft-protocol 2.11).
+/// instead.
 pub fn unknown_api_versions(correlation: i32) -> Frame {
     let offer = Api::ApiVersions.offer();
     let range = ApiVersion::default().with_api_key(offer.api.key());

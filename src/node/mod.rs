@@ -30,6 +30,7 @@ use crate::time::Instant;
 
 /// What a driver tells a node.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Input {
     /// A connection stands: an inbound one was accepted on the listener of that index, or one that the node asked for is up.
     Opened { connection: ConnectionId, listener: usize },
@@ -51,6 +52,7 @@ pub enum Input {
 
 /// What a node asks of its driver, in order.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Output {
     /// Open a connection; answer `Opened` or `Closed` with this id.
     Connect { connection: ConnectionId, endpoint: Endpoint },

@@ -3,7 +3,7 @@
 //! The replica says `Send`; this file finds or opens the connection, negotiates versions, and turns what comes back into
 //! a `Response` for the replica. A call to a destination whose previous call is still unanswered supersedes it: the
 //! connection that carried the old one is closed, so that a Vote never waits behind a parked Fetch and so that R10 may
-//! compare connections (DESIGN 2).
+//! compare connections (R10).
 //!
 //! **Invariants**
 //! - A connection carries at most one unanswered request.
@@ -248,7 +248,7 @@ impl Peers {
     }
 }
 
-/// Asked first: voters that probe each other for features need 4 (kraft-protocol 2.11).
+/// Asked first: voters that probe each other for features need 4.
 const API_VERSIONS_VERSION: i16 = 4;
 
 /// Kafka's UNSUPPORTED_VERSION.

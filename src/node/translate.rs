@@ -70,7 +70,7 @@ impl Names {
         }
     }
 
-    /// Null passes; a name must be ours. (kraft-protocol 2.2.)
+    /// Null passes; a name must be ours.
     fn check_cluster(&self, named: Option<&StrBytes>) -> Result<(), Refused> {
         match named.is_none_or(|named| *named == self.cluster) {
             true => Ok(()),
@@ -299,7 +299,7 @@ fn fetch_answer(
         .with_topic(names.topic.clone())
         .with_topic_id(names.topic_id)
         .with_partitions(vec![partition]);
-    // The field exists from 16 on; KRaft fills it from 17 on. (kraft-protocol 2.2.)
+    // The field exists from 16 on; KRaft fills it from 17 on.
     let endpoints = leader.filter(|_| version >= 17).map(fetch_endpoint);
     let body = FetchResponse::default().with_responses(vec![topic]);
     let body = body.with_node_endpoints(endpoints.into_iter().collect());

@@ -188,7 +188,7 @@ impl FetchWriter {
         }
     }
 
-    /// Record bytes: headers are encoded, bodies shared.
+    /// Record bytes: headers are encoded, bodies shared; small ones are copied, which costs less than a part of their own.
     fn records(&mut self, batches: &[RecordBatch]) {
         let size: usize = batches.iter().map(RecordBatch::size_bytes).sum();
         let size = u32::try_from(size).expect("invariant: answers are bounded");
@@ -199,6 +199,10 @@ impl FetchWriter {
         for batch in batches {
             self.buffer.reserve(HEADER_BYTES);
             self.buffer.put_slice(&batch.encode_header());
+            if batch.body.len() < SHARED_BYTES_MIN {
+                self.buffer.put_slice(&batch.body);
+                continue;
+            }
             let part = self.buffer.split();
             match self.first {
                 None => self.first = Some(part),
@@ -330,3 +334,6 @@ fn put_varint(buffer: &mut BytesMut, mut value: u32) {
     }
     buffer.put_u8(value as u8);
 }
+
+/// A body of at least so many bytes is shared and not copied.
+const SHARED_BYTES_MIN: usize = 1024;

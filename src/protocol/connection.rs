@@ -82,6 +82,7 @@ impl Inbound {
 
 /// How far a connection that we opened has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Outbound {
     /// Not up yet.
     Connecting,

@@ -163,6 +163,7 @@ pub struct Response {
 
 /// What an answer says beside epoch and leader.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum ResponseBody {
     /// Whether the vote (or pre-vote) is granted.
     Vote { granted: bool },
@@ -187,6 +188,7 @@ pub struct FetchResponse {
 
 /// What a fetch found.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Fetched {
     /// The prefix is confirmed; these batches follow (perhaps none).
     Records(Vec<RecordBatch>),

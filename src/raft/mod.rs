@@ -160,6 +160,7 @@ pub struct ReadLimits {
 
 /// What a driver tells the replica.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Input {
     /// Time has passed; `deadline` may be due.
     Tick,
@@ -203,6 +204,7 @@ pub struct Destination {
 
 /// What the replica asks of its driver, in order.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Effect {
     /// Send a request. It supersedes any call outstanding to the same destination.
     Send { to: Destination, call: CallId, body: Request },
@@ -222,6 +224,7 @@ pub enum Effect {
 
 /// What became of a ticket.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Answer {
     /// To a peer's request.
     Response(Response),

@@ -7,6 +7,7 @@ use crate::raft::RoleKind;
 
 /// Something that happened inside a replica. Every variant appears in a golden script (`tests/tidy.rs`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Note {
     /// The role or the epoch changed.
     Became { role: RoleKind, epoch: Epoch, leader: Option<ReplicaId> },

@@ -1,4 +1,4 @@
-//! What peers ask: the checks of `kraft-protocol.md` 2.2 in Kafka's order, the epoch rules common to all roles, the vote.
+//! What peers ask: the checks of Kafka's handlers in their order, the epoch rules common to all roles, the vote.
 
 use crate::ids::{Endpoint, Epoch, ReplicaId, ReplicaKey};
 use crate::quirk::Quirk;
@@ -184,7 +184,7 @@ fn is_for(receiver: Option<ReplicaKey>, ctx: &Context) -> bool {
     receiver.is_none_or(|receiver| receiver.admits(ctx.key))
 }
 
-/// The vote table, `kraft-protocol.md` 1.5. (Kafka: `canGrantVote` of each state.)
+/// The vote table: role, epoch and log against the request. (Kafka: `canGrantVote` of each state.)
 fn would_grant(role: &Role, ctx: &Context, request: &VoteRequest, candidate: ReplicaKey) -> bool {
     // R11: a replica that lost synced data does not know what it promised.
     if ctx.recovering.is_some() {
@@ -209,7 +209,7 @@ fn would_grant(role: &Role, ctx: &Context, request: &VoteRequest, candidate: Rep
 }
 
 /// When a follower of a leaving leader campaigns, by its place among the successors. (Kafka:
-/// `LeaderState` / `strictExponentialElectionBackoffMs`, `kraft-protocol.md` 1.7.)
+/// `LeaderState` / `strictExponentialElectionBackoffMs`.)
 fn successor_deadline(ctx: &Context, successors: &[ReplicaKey]) -> Instant {
     let longest = ctx.config.election_backoff_max;
     let place = successors.iter().position(|successor| successor.admits(ctx.key));

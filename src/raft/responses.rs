@@ -1,4 +1,4 @@
-//! What peers answer: `kraft-protocol.md` 2.3 in Kafka's order, then the role that asked.
+//! What peers answer: the errors in the order of Kafka's handlers, then the role that asked.
 //!
 //! Where Kafka throws (an answer of INVALID_REQUEST, an inconsistent leader, a body of another kind) or goes on without a
 //! pause (error 75, a resigned leader that still names itself), ours backs off from that peer.

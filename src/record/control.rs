@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 
 /// A control record that KRaft writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum ControlRecord {
     /// First record of every epoch. Written at schema version 0: ids only.
     LeaderChange { leader: ReplicaId, voters: Vec<ReplicaId>, granting: Vec<ReplicaId> },

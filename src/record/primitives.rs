@@ -89,7 +89,14 @@ impl<'a> Reader<'a> {
 
     /// An unsigned varint of at most `bits` bits. Longer forms of small numbers are accepted, as Kafka does.
     fn unsigned(&mut self, bits: u32, what: &'static str) -> Result<u64, DecodeError> {
+        // Nearly every varint of a log is one byte.
         let first = self.at;
+        if let Some(&byte) = self.bytes.get(first)
+            && byte < 0x80
+        {
+            (self.field, self.at) = (first, first + 1);
+            return Ok(u64::from(byte));
+        }
         let mut value = 0u64;
         let mut shift = 0;
         loop {

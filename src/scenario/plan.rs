@@ -41,7 +41,7 @@ pub struct Plan {
     pub expect: Expect,
     /// Planted bugs.
     pub quirks: Quirks,
-    /// Whether durable faults may exceed the budget of DESIGN 4.
+    /// Whether durable faults may exceed the budget within which no committed record may be lost.
     pub beyond_budget: bool,
     /// Whether replica links lose, duplicate and reorder frames one by one.
     pub datagram: bool,
@@ -63,6 +63,23 @@ pub enum Otherwise {
     Seed,
     /// The harmless choice.
     Neutral,
+}
+
+/// What an overridden draw is to be, from the JSON of its `is`: a number of whatever the draw is about, a word for yes or
+/// no, or `{"keep": [0, 4]}` for those of 64 changed sectors that survive. `None` for anything else.
+pub fn parse_choice(json: &str) -> Option<u64> {
+    if let Some(list) = json.strip_prefix("{\"keep\":").and_then(|rest| rest.trim().strip_suffix('}')) {
+        let kept = list.trim().strip_prefix('[')?.strip_suffix(']')?;
+        let bits = kept.split(',').map(str::trim).filter(|bit| !bit.is_empty());
+        return bits
+            .map(|bit| bit.parse().ok().filter(|bit: &u32| *bit < 64))
+            .try_fold(0, |mask, bit| Some(mask | 1 << bit?));
+    }
+    match json {
+        "\"drop\"" | "\"reset\"" | "\"stall\"" | "\"fail\"" | "\"yes\"" | "true" => Some(1),
+        "\"deliver\"" | "\"no\"" | "false" => Some(0),
+        number => number.parse().ok(),
+    }
 }
 
 /// Timeouts and sizes of every node and of the world.
@@ -213,6 +230,7 @@ pub enum Target {
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Action {
     /// Power loss.
     Crash(Target),
@@ -251,4 +269,21 @@ pub struct Expect {
     pub violates: Option<String>,
     /// Within how many seeds.
     pub within_seeds: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_numbers_words_and_kept_sectors() {
+        assert_eq!(parse_choice("1500000"), Some(1_500_000));
+        assert_eq!((parse_choice("\"drop\""), parse_choice("\"deliver\"")), (Some(1), Some(0)));
+        assert_eq!(parse_choice("{\"keep\": [0, 4]}"), Some(0b10001));
+        assert_eq!(parse_choice("{\"keep\": []}"), Some(0));
+        assert_eq!(
+            (parse_choice("{\"keep\": [64]}"), parse_choice("\"maybe\""), parse_choice("-1")),
+            (None, None, None)
+        );
+    }
 }

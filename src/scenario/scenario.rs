@@ -10,7 +10,7 @@ use crate::scenario::draw::Draws;
 use crate::scenario::error::{ScenarioError, either, nearest};
 use crate::scenario::json::{Shape, Value};
 use crate::scenario::keys;
-use crate::scenario::plan::{Expect, Otherwise, Plan, Settings, Work};
+use crate::scenario::plan::{Expect, Otherwise, Plan, Settings, Work, parse_choice};
 use crate::scenario::reader::{Node, Object, Reader};
 use crate::scenario::settings::{SETTINGS, Unit};
 use crate::scenario::steps::{DAY, ScriptReader};
@@ -306,7 +306,12 @@ fn read_decisions(reader: &Reader<'_>, node: &Node<'_>) -> Result<BTreeMap<(Stri
         let stream = reader.text(&reader.require(&object, "stream")?)?.to_string();
         let ordinal = reader.require(&object, "n")?;
         let number = ordinal.as_number().ok_or_else(|| reader.wrong(&ordinal, "a whole number"))?;
-        let choice = reader.require(&object, "is")?.value.to_line();
+        let is = reader.require(&object, "is")?;
+        let choice = is.value.to_line();
+        if parse_choice(&choice).is_none() {
+            return Err(reader
+                .wrong(&is, r#"a number, "drop" or another word for yes, "deliver" or "no", or {"keep": [0, 4]}"#));
+        }
         if decisions.insert((stream, number), choice).is_some() {
             return Err(reader.refuse(&entry, "a second decision for the same draw", "one"));
         }

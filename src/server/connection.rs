@@ -38,6 +38,7 @@ pub struct Connection {
 
 /// The life of a connection.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Stage {
     /// Being made; the addresses are those to try after this one.
     Connecting { others: VecDeque<SocketAddr> },

@@ -66,6 +66,7 @@ pub struct Limits {
 
 /// What the network has to say.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Event {
     /// A connection stands; `listener` is the index it was accepted on, 0 for one that the node asked for.
     Opened { connection: ConnectionId, listener: usize },

@@ -2,7 +2,7 @@
 //!
 //! A turn: wait for readiness, step the node with everything that arrived, let all frames leave, then touch the disk and
 //! step the node with what became durable. Frames before disk is the order that makes a commit take one round trip
-//! *beside* one flush instead of after it (DESIGN 8); what must wait for the disk is held inside the node.
+//! *beside* one flush instead of after it; what must wait for the disk is held inside the node.
 
 use std::collections::VecDeque;
 use std::fmt;

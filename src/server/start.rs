@@ -17,6 +17,7 @@ use crate::time::Now;
 
 /// Why a node does not start.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum StartError {
     /// A planted bug is configured; those belong to the simulator.
     Planted(Quirk),

@@ -92,7 +92,7 @@ impl World<'_> {
         state.marks.reread(&state.disk);
         self.mark(u64::from(host.0), 5, shown.end.0);
         let place = self.place(host);
-        let incarnation = self.hosts[host.index()].incarnation;
+        let incarnation = self.hosts[host.index()].starts - 1;
         let end = shown.end;
         self.recorder.begin(self.now, place, || EventKind::Started { incarnation, what: format!("log ends at {end}") });
         if let Some(view) = self.hosts[host.index()].view() {

@@ -28,7 +28,7 @@ impl Court {
             *disk = host.marks.view();
         }
         let node = host.map_or(Observation::NO_NODE, HostId::index);
-        let incarnation = hosts.get(node).map_or(0, |host| host.incarnation);
+        let incarnation = hosts.get(node).map_or(0, |host| host.starts.saturating_sub(1));
         let observation = Observation { at, node, incarnation, disks: &disks[..hosts.len()], what };
         self.violation = self.judge.observe(&observation);
     }

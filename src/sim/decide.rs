@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::prng::Prng;
-use crate::scenario::plan::{Otherwise, Plan};
+use crate::scenario::plan::{Otherwise, Plan, parse_choice};
 
 /// What a draw decided, as scenarios write it: a number of whatever the draw is about (nanoseconds, a bit mask, an index).
 pub type Choice = u64;
@@ -27,7 +27,7 @@ impl Stream {
         let overrides = plan
             .decisions
             .range((name.to_owned(), 0)..=(name.to_owned(), u64::MAX))
-            .filter_map(|((_, ordinal), choice)| Some((*ordinal, choice.parse().ok()?)))
+            .filter_map(|((_, ordinal), choice)| Some((*ordinal, parse_choice(choice)?)))
             .collect();
         Stream {
             prng: Prng::new(plan.seed, crate::digest::Digest::of(name.as_bytes())),

@@ -5,9 +5,11 @@
 //! leaves both cache and platter as they are.
 //!
 //! **Invariants**
-//! - `File::platter` is `None` exactly when the durable bytes are the first `platter_length` bytes of the cache.
+//! - the durable bytes of a file are `File::platter_length` many: those of the cache up to where `File::parted` begins, and
+//!   from there on those of `parted`, if there is one.
 //! - operations are carried out one after another, in the order of the [`FileQueue`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -25,8 +27,17 @@ pub struct File {
     pub cache: Vec<u8>,
     /// Length of the durable bytes.
     pub platter_length: usize,
-    /// The durable bytes, where they are not simply the beginning of the cache.
-    pub platter: Option<Vec<u8>>,
+    /// The end of the durable bytes, where the cache may differ from them.
+    pub parted: Option<Parted>,
+}
+
+/// Durable bytes that the cache does not vouch for any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parted {
+    /// Where in the file they begin.
+    from: usize,
+    /// All durable bytes from there on.
+    bytes: Vec<u8>,
 }
 
 /// A change of a directory that is not durable yet.
@@ -59,22 +70,30 @@ pub struct Disk {
 
 impl File {
     /// The durable bytes.
-    pub fn durable(&self) -> &[u8] {
-        match &self.platter {
-            Some(platter) => platter,
-            None => &self.cache[..self.platter_length],
+    pub fn durable(&self) -> Cow<'_, [u8]> {
+        match &self.parted {
+            Some(Parted { from, bytes }) => Cow::Owned([&self.cache[..*from], bytes].concat()),
+            None => Cow::Borrowed(&self.cache[..self.platter_length]),
         }
+    }
+
+    /// The file when exactly these bytes are both in the cache and durable.
+    pub fn settle(&mut self, bytes: Vec<u8>) {
+        *self = File { platter_length: bytes.len(), cache: bytes, parted: None };
     }
 
     /// Whether a power loss could change what a reader sees.
     pub fn is_dirty(&self) -> bool {
-        self.platter.is_some() || self.platter_length != self.cache.len()
+        self.parted.is_some() || self.platter_length != self.cache.len()
     }
 
     /// Keeps the durable bytes apart before cache bytes below `from` change.
     fn part(&mut self, from: usize) {
-        if self.platter.is_none() && from < self.platter_length {
-            self.platter = Some(self.cache[..self.platter_length].to_vec());
+        let known_from = self.parted.as_ref().map_or(self.platter_length, |parted| parted.from);
+        if from < known_from {
+            let mut bytes = self.cache[from..known_from].to_vec();
+            bytes.extend(self.parted.take().map(|parted| parted.bytes).unwrap_or_default());
+            self.parted = Some(Parted { from, bytes });
         }
     }
 
@@ -98,7 +117,7 @@ impl File {
     }
 
     fn sync(&mut self) {
-        self.platter = None;
+        self.parted = None;
         self.platter_length = self.cache.len();
     }
 }
@@ -201,11 +220,12 @@ impl Disk {
 
 impl File {
     fn holds_durably(&self, length: usize) -> bool {
-        match &self.platter {
-            None => self.platter_length >= length,
-            Some(platter) => {
-                platter.len() >= length && self.cache.len() >= length && platter[..length] == self.cache[..length]
-            }
+        if self.platter_length < length || self.cache.len() < length {
+            return false;
+        }
+        match &self.parted {
+            Some(Parted { from, bytes }) if *from < length => bytes[..length - from] == self.cache[*from..length],
+            Some(_) | None => true,
         }
     }
 }
@@ -267,6 +287,6 @@ mod tests {
         disk.carry_out(&FileOp::Sync { file: FILE });
         disk.carry_out(&FileOp::Truncate { file: FILE, length: 1 });
         write(&mut disk, 1, b"xyz");
-        assert_eq!((disk.files[0].cache.as_slice(), disk.files[0].durable()), (&b"axyz"[..], &b"abc"[..]));
+        assert_eq!((disk.files[0].cache.as_slice(), disk.files[0].durable()), (&b"axyz"[..], Cow::from(&b"abc"[..])));
     }
 }

@@ -34,8 +34,10 @@ pub struct Host {
     pub marks: Marks,
     /// What its process does.
     pub state: State,
-    /// How often it was started before; counts boots, not successes.
+    /// Grows with every boot and every fall, so that what was scheduled before one means nothing after it.
     pub incarnation: u32,
+    /// How often it was switched on.
+    pub starts: u32,
     /// Whether the process stands still.
     pub is_paused: bool,
     /// The earliest timer that is scheduled, in true time.
@@ -147,6 +149,7 @@ impl Host {
             marks: Marks::default(),
             state: State::Down,
             incarnation: 0,
+            starts: 0,
             is_paused: false,
             timer: None,
             stream: Stream::new(plan, &format!("disk {}", id.0)),
@@ -189,6 +192,7 @@ impl Host {
     /// Begins a boot. The directory is formatted first where it is not yet.
     pub fn begin_boot(&mut self, plan: &Plan) {
         self.incarnation += 1;
+        self.starts += 1;
         self.marks.is_impaired = false;
         self.is_paused = false;
         self.timer = None;

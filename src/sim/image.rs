@@ -4,6 +4,7 @@
 //! A length that was not synced is either the old or the new one. The kinds of fault that are on decide how nasty the
 //! choice is; with none of them, exactly the synced state survives.
 
+use crate::prng::Prng;
 use crate::scenario::FaultKind;
 use crate::sim::decide::Stream;
 use crate::sim::disk::{Disk, File};
@@ -72,7 +73,7 @@ fn lose_entries(disk: &mut Disk, liberties: Liberties, stream: &mut Stream, loss
 }
 
 fn lose_sectors(file: &mut File, liberties: Liberties, stream: &mut Stream, loss: &mut Loss) {
-    let old = file.durable().to_vec();
+    let old = file.durable().into_owned();
     let new = std::mem::take(&mut file.cache);
     let image = match () {
         () if liberties.sectors && stream.chance(2, 3) => {
@@ -85,9 +86,7 @@ fn lose_sectors(file: &mut File, liberties: Liberties, stream: &mut Stream, loss
         }
         () => old,
     };
-    file.platter_length = image.len();
-    file.cache = image;
-    file.platter = None;
+    file.settle(image);
 }
 
 /// The old bytes with a prefix of the changed sectors.
@@ -112,14 +111,22 @@ fn any_sectors(old: &[u8], new: &[u8], stream: &mut Stream) -> Vec<u8> {
         false => old.len(),
     };
     let mut image = vec![0u8; length];
+    let mut mask = 0;
+    let mut changed = 0;
     for (sector, target) in image.chunks_mut(SECTOR_BYTES).enumerate() {
         let at = sector * SECTOR_BYTES;
         let (from_old, from_new) = (slice(old, at, target.len()), slice(new, at, target.len()));
-        let survivor = match from_old == from_new {
-            true => from_new,
-            false if stream.chance(1, 2) => from_new,
-            false => from_old,
-        };
+        let mut survivor = from_new;
+        if from_old != from_new {
+            // One draw decides about 64 changed sectors, so that a scenario can say which of them survive.
+            if changed % 64 == 0 {
+                mask = stream.decide(0, Prng::word);
+            }
+            if mask >> (changed % 64) & 1 == 0 {
+                survivor = from_old;
+            }
+            changed += 1;
+        }
         target[..survivor.len()].copy_from_slice(survivor);
     }
     image

@@ -154,7 +154,7 @@ fn read_mark(bytes: &[u8]) -> Option<(BatchMark, usize)> {
 
 fn durable_quorum(disk: &Disk) -> Option<QuorumState> {
     let number = disk.durable_names.get(&FileName::QuorumState)?;
-    QuorumState::parse(disk.files[*number].durable()).ok()
+    QuorumState::parse(&disk.files[*number].durable()).ok()
 }
 
 fn join(parts: &[Bytes]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //!
 //! A plan says which kinds are on and how strong (drawn per seed, because a run in which everything happens a little
 //! hides what happens when one thing happens a lot). Some kinds are ambient: links and disks draw them themselves. The
-//! rest are dealt here, one every so often, each with its end. Durable faults stay within the budget of DESIGN 4.
+//! rest are dealt here, one every so often, each with its end. Durable faults stay within their budget: never so much that committed records must be lost.
 
 use std::time::Duration;
 
@@ -201,7 +201,9 @@ impl World<'_> {
         for &(from, to) in &links {
             self.network.cut(from, to);
         }
-        let lasts = self.a_while(3);
+        // Mostly about as long as a leader keeps its patience; now and then long enough to see who never loses it.
+        let halves = if self.nemesis.stream.chance(1, 4) { 16 } else { 3 };
+        let lasts = self.a_while(halves);
         self.relieve_after(lasts, Relief::Mend(links));
     }
 
@@ -287,7 +289,7 @@ impl World<'_> {
         self.queue.push(self.now + lasts, Happening::Continue { host: victim, incarnation });
     }
 
-    /// A voter's disk is lost, within the budget: three voters or more, one at a time, none recovering. (DESIGN 4.)
+    /// A voter's disk is lost, within the budget: three voters or more, one at a time, none recovering.
     fn deal_wipe(&mut self) {
         let is_recovering = self.hosts.iter().any(|host| host.view().is_some_and(|view| view.is_recovering));
         let all_up = self.hosts.iter().all(|host| host.node().is_some() && !host.marks.is_impaired);

@@ -26,6 +26,7 @@ use crate::trace::EventId;
 
 /// What travels on a lane.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Parcel {
     /// The wish to connect.
     Syn,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::check;
-use crate::check::Violation;
+use crate::check::{Violation, What};
+use crate::node::Input;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
 use crate::sim::host::State;
@@ -17,21 +18,36 @@ pub struct Settle {
     began: Option<Instant>,
     /// Since when everything has been quiet.
     quiet_since: Option<Instant>,
+    /// Since when it has been calm, and until when it is to stay so.
+    calm: Option<(Instant, Instant)>,
+    has_handed_over: bool,
     ended: Option<Instant>,
     /// One election, at worst.
     round: Duration,
+    /// How long it is to stay calm; zero where the settings themselves leave no peace.
+    calm_for: Duration,
 }
 
 impl Settle {
     /// Before the faults.
     pub fn new(plan: &Plan) -> Settle {
         let round = plan.settings.election_timeout * 2 + plan.settings.fetch_timeout;
-        Settle { began: None, quiet_since: None, ended: None, round }
+        let settings = &plan.settings;
+        // A follower whose fetch is parked longer than it, or its leader, has patience for is restless by configuration.
+        let is_restful =
+            (settings.fetch_max_wait + prompt(plan)) < settings.fetch_timeout.min(settings.request_timeout);
+        let calm_for = if is_restful && !plan.datagram { settings.fetch_timeout * 2 } else { Duration::ZERO };
+        Settle { began: None, quiet_since: None, calm: None, has_handed_over: false, ended: None, round, calm_for }
     }
 
     /// Whether faults are over.
     pub fn has_begun(&self) -> bool {
         self.began.is_some()
+    }
+
+    /// Whether the leader of the quiet cluster was asked to resign.
+    pub fn has_handed_over(&self) -> bool {
+        self.has_handed_over
     }
 
     /// Whether the run is over.
@@ -41,7 +57,8 @@ impl Settle {
 
     /// How long it took until everything was quiet.
     pub fn took(&self) -> Option<Duration> {
-        Some(self.ended?.since(self.began?))
+        let end = self.calm.map(|(since, _)| since).or(self.ended)?;
+        Some(end.since(self.began?))
     }
 
     /// For the judge.
@@ -95,9 +112,7 @@ impl World<'_> {
         self.fault(None, || "faults are over".to_owned());
         self.settle.began = Some(self.now);
         self.nemesis.stop();
-        let timely = self.plan.settings.election_timeout / 20;
-        let (least, most) = self.plan.settings.latency;
-        self.network.calm((least.min(timely), most.min(timely)));
+        self.network.calm(timely(self.plan));
         let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
         self.network.mend_all(scene);
         for id in 0..self.hosts.len() as u32 {
@@ -115,14 +130,51 @@ impl World<'_> {
         let quiet = self.is_quiet();
         match (quiet, self.settle.quiet_since) {
             (true, None) => self.settle.quiet_since = Some(self.now),
-            (true, Some(since)) if self.now.since(since) >= QUIET_FOR => self.settle.ended = Some(self.now),
+            (true, Some(since)) if self.now.since(since) >= QUIET_FOR => self.keep_calm(),
             (true, Some(_)) => {}
             (false, _) => self.settle.quiet_since = None,
         }
         // Whoever is not quiet by now never will be: the judge says what is missing.
-        let patience = self.settle.round * QUIET_WITHIN_ROUNDS + self.clients.patience();
+        let patience = match self.settle.calm {
+            Some((_, until)) => until.since(began) + self.settle.round * 4,
+            None => self.settle.round * QUIET_WITHIN_ROUNDS + self.clients.patience(),
+        };
         if self.now.since(began) >= patience {
             self.settle.ended = Some(self.now);
+        }
+    }
+
+    /// Quiet is believed. The examiner asks its questions, and then nothing happens for longer than any timer runs: who
+    /// still moves, moves for nothing.
+    fn keep_calm(&mut self) {
+        match self.settle.calm {
+            None => {
+                let lasts = self.settle.calm_for;
+                self.settle.calm = Some((self.now, self.now + lasts));
+                if !lasts.is_zero() {
+                    self.court.see(&self.hosts, self.now, None, What::Calm);
+                    self.begin_examination();
+                }
+            }
+            Some((since, until)) if until <= self.now => {
+                match self.leader().filter(|_| since < until && !self.settle.has_handed_over) {
+                    Some(leader) => self.hand_over(leader),
+                    None => self.settle.ended = Some(self.now),
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The last thing that is asked of a quiet cluster: another leader, at once.
+    fn hand_over(&mut self, leader: HostId) {
+        self.settle.has_handed_over = true;
+        self.settle.quiet_since = None;
+        let Some(view) = self.hosts[leader.index()].view() else { return };
+        let what = What::HandedOver { epoch: view.epoch, prompt: prompt(self.plan) * 2 };
+        if self.plan.voters > 1 {
+            self.court.see(&self.hosts, self.now, None, what);
+            self.node_step(leader, Input::Resign);
         }
     }
 
@@ -145,6 +197,18 @@ impl World<'_> {
             _ => false,
         })
     }
+}
+
+/// What an answer may take in a quiet cluster: a few round trips and a few syncs.
+pub fn prompt(plan: &Plan) -> Duration {
+    timely(plan).1 * 12 + plan.settings.sync.1 * 12
+}
+
+/// The latency of links that are timely.
+fn timely(plan: &Plan) -> (Duration, Duration) {
+    let timely = plan.settings.election_timeout / 20;
+    let (least, most) = plan.settings.latency;
+    (least.min(timely), most.min(timely))
 }
 
 /// How often phases are looked at.

@@ -126,7 +126,7 @@ fn op_digest(op: &FileOp) -> u64 {
         FileOp::Write { file, at, bytes } => {
             digest.word(file_word(*file));
             digest.word(*at);
-            bytes.iter().for_each(|part| digest.bytes(part));
+            digest.word(u64::from(bytes.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part))));
         }
         FileOp::Preallocate { file, length } | FileOp::Truncate { file, length } => {
             digest.word(file_word(*file));

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::check::{self, Canary, DiskView, Effort, End, Violation, What};
+use crate::client::Examiner;
 use crate::digest::Digest;
 use crate::history::Operation;
 use crate::log::recovery::{Demand, RecoveryOptions};
@@ -40,6 +41,7 @@ use crate::trace::{Event, EventKind, Place};
 
 /// Something that will happen in a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Happening {
     /// The front parcel of a lane is due.
     Arrive { connection: u32, lane: u8 },
@@ -102,6 +104,7 @@ pub struct World<'p> {
     pub(crate) hosts: Vec<Host>,
     pub(crate) network: Network,
     pub(crate) clients: Clients,
+    pub(crate) examiner: Option<Examiner>,
     pub(crate) court: Court,
     pub(crate) recorder: Recorder,
     pub(crate) doses: Doses,
@@ -145,7 +148,9 @@ impl<'p> World<'p> {
             now: Instant::ZERO,
             queue: Queue::new(plan.shuffle_ties.then(|| crate::prng::Prng::new(plan.seed, Digest::of(b"ties")))),
             hosts: (0..nodes as u32).map(|id| Host::new(plan, HostId(id))).collect(),
-            network: Network::new(plan, clients.len()),
+            // One seat more, for the examiner.
+            network: Network::new(plan, clients.len() + 1),
+            examiner: None,
             clients,
             court: Court::new(&judge_options(plan)),
             recorder: Recorder::new(trace),
@@ -286,7 +291,7 @@ impl<'p> World<'p> {
 
     pub(crate) fn deliver(&mut self, arrival: Arrival) {
         let checksum = match &arrival.parcel {
-            Parcel::Frame { bytes, .. } => Digest::of(bytes),
+            Parcel::Frame { bytes, .. } => u64::from(crc32c::crc32c(bytes)),
             _ => 0,
         };
         self.mark(u64::from(arrival.host.0), 1, checksum);
@@ -435,7 +440,8 @@ impl<'p> World<'p> {
         if let Some(left) = before {
             *self.marks_seen.entry(left.name()).or_default() += 1;
         }
-        if role == RoleKind::Leader {
+        // Who leads after the last handover was asked for by the judge.
+        if role == RoleKind::Leader && !self.settle.has_handed_over() {
             self.leaders.push((epoch.0, host.0));
         }
         let place = self.place(host);
@@ -459,7 +465,7 @@ impl<'p> World<'p> {
 
     /// Now and then, what a power loss would leave at this moment is recovered for the judge's eyes.
     fn maybe_audit(&mut self, host: HostId) {
-        if !self.audits.chance(1, 40) {
+        if !self.audits.chance(1, AUDIT_ONCE_IN) {
             return;
         }
         let state = &self.hosts[host.index()];
@@ -563,5 +569,8 @@ fn recover_copy(mut disk: Disk, options: RecoveryOptions) -> Result<Recovered, S
     recovered.unwrap_or_else(|panic| Err(panic_message(&*panic)))
 }
 
-/// Most clients in one world.
+/// How many rises of high watermarks there are to one audit. Each reads a whole disk, so they must be rare.
+const AUDIT_ONCE_IN: u64 = 100;
+
+/// Most clients in one world, the examiner included.
 pub const CLIENTS_MAX: usize = 32;

@@ -45,6 +45,7 @@ pub struct Event {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum EventKind {
     /// A frame left for `to`; `what` names the API and its essence: `Fetch#7 5@3`.
     Sent { to: Place, what: String },

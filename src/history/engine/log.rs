@@ -11,7 +11,7 @@
 //! 2. **Real time of appends and tails.** Each answer proves that the log had reached some length: an append at `b` of
 //!    `n` values, `b + n`; a tail read, its end; a read of committed values, the offset after its last. Whoever *asks*
 //!    afterwards finds no less: an append that is invoked later gets a larger offset, a tail read invoked later says no
-//!    smaller end. (`linearizability.md` 4.5: no operation of a lower position is called after one of a higher position
+//!    smaller end. (That is the whole condition for a log with offsets: no operation of a lower position is called after one of a higher position
 //!    has returned.)
 //! 3. **Reads** of committed values need not be up to date, a plain consumer is not promised that; but what they return
 //!    is committed, so it counts as proof in 1 and 2.

@@ -18,7 +18,7 @@ pub(in crate::raft) struct Follower {
     /// Whether this leader has answered a fetch in this stint: if so, no pre-vote against it. (KIP-996.)
     pub has_fetched: bool,
     /// How far the leader says the confirmed prefix is committed. It counts as far as the own log is flushed: what is
-    /// applied here must not be lost here. (Kafka flushes before it raises the high watermark, `kraft-protocol.md` 3.2.)
+    /// applied here must not be lost here. (Kafka flushes before it raises the high watermark.)
     pub promised: Option<Offset>,
 }
 
@@ -73,8 +73,8 @@ impl Follower {
         raise_high_watermark(ctx, self.promised, ctx.log.flushed());
     }
 
-    /// The leader confirms the prefix below `asked` and has more. (Kafka appends whatever comes and swallows corrupt bytes,
-    /// `kraft-protocol.md` 8.5; ours takes the answer whole or not at all.)
+    /// The leader confirms the prefix below `asked` and has more. (Kafka appends whatever comes and swallows corrupt bytes;
+    /// ours takes the answer whole or not at all.)
     fn accept_records(
         &mut self,
         ctx: &mut Context,

@@ -100,7 +100,7 @@ impl ReplicaState {
 
 impl Leader {
     /// Takes over: the high watermark is unknown, and the epoch begins with a record that says who leads it.
-    /// The election state is handed to the disk before that record (`kraft-protocol.md` 3.1, consequence d).
+    /// The election state is handed to the disk before that record.
     pub fn begin(ctx: &mut Context, granting: Vec<ReplicaId>) -> Leader {
         let epoch_start = ctx.log.end();
         ctx.high_watermark = None;
@@ -215,7 +215,7 @@ impl Leader {
     }
 
     /// A replica has fetched, which shows that it is there. (Kafka counts only fetches whose prefix is valid; then a
-    /// truncation that takes many rounds can depose a healthy leader, `kraft-protocol.md` 8.5.11. Ours counts all.)
+    /// truncation that takes many rounds can depose a healthy leader. Ours counts all.)
     fn note_fetch(&mut self, ctx: &mut Context, key: ReplicaKey, link: LinkId) -> usize {
         let index = self.find_or_track(ctx, key);
         let any_confirms = ctx.quirks().has(Quirk::AnyFetchConfirms);

@@ -1,0 +1,16 @@
+//! The simulated world from end to end: what ships passes, what is planted is caught, and equal seeds are equal runs.
+
+#[path = "world/commands.rs"]
+mod commands;
+#[path = "world/determinism.rs"]
+mod determinism;
+#[path = "world/embed.rs"]
+mod embed;
+#[path = "world/plants.rs"]
+mod plants;
+#[path = "world/program.rs"]
+mod program;
+#[path = "world/readme.rs"]
+mod readme;
+#[path = "world/scenarios.rs"]
+mod scenarios;

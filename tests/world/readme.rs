@@ -1,0 +1,38 @@
+//! README's commands are true: those that take no minutes are run as written, with the built program.
+#![expect(clippy::disallowed_methods, reason = "the README is a file")]
+
+use crate::program::{Desk, ROOT};
+
+/// What README types after `kraftbed`, or after `cargo run --release --`.
+fn commands() -> Vec<String> {
+    let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).expect("there is a README");
+    let typed = readme.lines().filter_map(|line| line.strip_prefix("$ "));
+    let words = typed.filter_map(|line| {
+        line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("target/release/kraftbed "))
+    });
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_end_as_it_says() {
+    let commands = commands();
+    let named = |verb: &str| commands.iter().filter(|command| command.starts_with(verb)).count();
+    assert!(named("sweep") >= 2 && named("run") >= 1 && named("serve") >= 3 && named("list") >= 1, "{commands:#?}");
+    let desk = Desk::new("readme");
+    for command in &commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let code = if command.contains("--plant ") { 1 } else { 0 };
+        match words[0] {
+            // The sweep of a minute and more is the gate's; here the same sweep is cut to its first runs.
+            "sweep" => {
+                let short = command.replace("--seeds 1000", "--seeds 38");
+                let words: Vec<&str> = short.split_whitespace().collect();
+                assert_eq!(desk.call(&words).code, code, "{short}");
+            }
+            "run" | "list" => assert_eq!(desk.call(&words).code, code, "{command}"),
+            // Real ports are for tests/server.rs and tests/clients.rs; here only the files are looked for.
+            "serve" => assert!(desk.folder.join(words[1]).is_file(), "{command}"),
+            verb => panic!("README calls `{verb}`: say here how to check it"),
+        }
+    }
+}
