@@ -6,8 +6,8 @@
 //! - `answers_are_right`: what an examiner asks is answered as Kafka's protocol says, within a few round trips and syncs.
 //!   Whoever takes longer waits for a timer that should not be needed.
 //!
-//! Source: `kraft-protocol.md` 9.6, Liveness ("leader stable"); KIP-98, KIP-320 (sequence numbers, epoch fencing);
-//! KAFKA-16536 and KAFKA-12158 (timers); `simulators.md` 5.2, CHURN and SPEC.
+//! Source: Raft §5.2 (a leader that is heard stays leader); KIP-98, KIP-320 (sequence numbers, epoch fencing); KAFKA-16536
+//! and KAFKA-12158 (timers).
 
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
 
