@@ -5,17 +5,34 @@
 //!   that was not restarted, a quorum that was miscounted, or a replica that campaigns for nothing.
 //! - `answers_are_right`: what an examiner asks is answered as Kafka's protocol says, within a few round trips and syncs.
 //!   Whoever takes longer waits for a timer that should not be needed.
+//! - `handover_is_prompt`: when the leader is then asked to resign, the best successor campaigns at once and wins the next
+//!   epoch, because the others hold back.
 //!
 //! Source: Raft §5.2 (a leader that is heard stays leader); KIP-98, KIP-320 (sequence numbers, epoch fencing); KAFKA-16536
 //! and KAFKA-12158 (timers).
 
+use std::time::Duration;
+
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
+use crate::ids::Epoch;
+use crate::raft::message::{FetchRequest, FetchResponse, Fetched, Request, Response, ResponseBody};
+use crate::raft::view::RoleKind;
+use crate::record::RecordBatch;
+use crate::time::Instant;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct LeaderIsStable {
     is_calm: bool,
     calms: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct HandoverIsPrompt {
+    /// Since when, after which epoch, and within what time.
+    owed: Option<(Instant, Epoch, Duration)>,
+    handovers: u64,
 }
 
 /// See the module.
@@ -36,14 +53,18 @@ impl Property for LeaderIsStable {
     }
 
     fn interests(&self) -> Interests {
-        Interests::CALM | Interests::ELECTION | Interests::DOWN
+        Interests::CALM | Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
-        if let What::Calm = seen.observation.what {
-            self.is_calm = true;
-            self.calms += 1;
-            return Ok(());
+        match seen.observation.what {
+            What::Calm => {
+                self.is_calm = true;
+                self.calms += 1;
+                return Ok(());
+            }
+            What::HandedOver { .. } => self.is_calm = false,
+            _ => {}
         }
         if !self.is_calm {
             return Ok(());
@@ -59,6 +80,50 @@ impl Property for LeaderIsStable {
     }
 }
 
+impl Property for HandoverIsPrompt {
+    fn name(&self) -> &'static str {
+        "handover_is_prompt"
+    }
+
+    fn statement(&self) -> &'static str {
+        "A leader that resigns in a quiet cluster is followed at once, in the next epoch, by a successor that it names (KIP-595, EndQuorumEpoch)."
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::HANDED_OVER | Interests::ELECTION
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
+        let at = seen.observation.at;
+        if let What::HandedOver { epoch, prompt } = seen.observation.what {
+            self.owed = Some((at, epoch, prompt));
+            return Ok(());
+        }
+        let Some((since, before, prompt)) = self.owed else { return Ok(()) };
+        let state = seen.ledger.node(seen.observation.node).and_then(|mirror| mirror.state);
+        let Some(state) = state.filter(|state| state.role == RoleKind::Leader && state.epoch > before) else {
+            return Ok(());
+        };
+        self.owed = None;
+        self.handovers += 1;
+        let took = at.since(since);
+        if took > prompt || state.epoch != before.next() {
+            let (node, epoch) = (state.key.id, state.epoch);
+            return self.fails(
+                seen,
+                format!(
+                    "epoch {before} was resigned, node {node} leads epoch {epoch} after {took:?}, {prompt:?} is owed"
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn exercised(&self) -> u64 {
+        self.handovers
+    }
+}
+
 impl Property for AnswersAreRight {
     fn name(&self) -> &'static str {
         "answers_are_right"
@@ -69,7 +134,7 @@ impl Property for AnswersAreRight {
     }
 
     fn interests(&self) -> Interests {
-        Interests::CALM | Interests::EXAMINED
+        Interests::CALM | Interests::EXAMINED | Interests::ANSWERED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
@@ -85,6 +150,11 @@ impl Property for AnswersAreRight {
                 if took > prompt {
                     let message = format!("node {node} was asked: {question}; it took {took:?}, {prompt:?} is owed");
                     return self.fails(seen, message);
+                }
+            }
+            What::Answered { request: Request::Fetch(asked), response } => {
+                if let Some(lie) = is_too_large(asked, response) {
+                    return self.fails(seen, lie);
                 }
             }
             _ => {}
@@ -104,15 +174,21 @@ impl Property for AnswersAreRight {
     }
 }
 
+/// One batch always fits; more of them only as far as was asked for. (KIP-74.)
+fn is_too_large(asked: &FetchRequest, response: &Response) -> Option<String> {
+    let ResponseBody::Fetch(FetchResponse { found: Fetched::Records(batches), .. }) = &response.body else {
+        return None;
+    };
+    let bytes: usize = batches.iter().map(RecordBatch::size_bytes).sum();
+    let is_too_large = batches.len() > 1 && bytes > asked.max_bytes;
+    is_too_large.then(|| format!("a replica that asked for {} bytes is given {bytes}", asked.max_bytes))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::check::fixture::Stage;
     use crate::check::{Examined, Observation, Settle};
-    use crate::raft::view::RoleKind;
-    use crate::time::Instant;
 
     fn led(property: impl Property + 'static) -> Stage {
         let mut stage = Stage::of(property, 3);

@@ -47,6 +47,8 @@ impl Interests {
     pub const CALM: Interests = Interests(1 << 17);
     /// A question whose answer is known was answered.
     pub const EXAMINED: Interests = Interests(1 << 18);
+    /// The leader of a quiet cluster was asked to resign.
+    pub const HANDED_OVER: Interests = Interests(1 << 19);
 
     /// Whether the two sets share a kind.
     #[inline]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::acked_writes_survive::AckedWritesSurvive;
-use crate::check::calm::{AnswersAreRight, LeaderIsStable};
+use crate::check::calm::{AnswersAreRight, HandoverIsPrompt, LeaderIsStable};
 use crate::check::canary::{Canary, CanaryProperty};
 use crate::check::committed_is_durable_on_majority::CommittedIsDurableOnMajority;
 use crate::check::committed_stays::CommittedStays;
@@ -91,7 +91,15 @@ pub fn all() -> Vec<(&'static str, &'static str)> {
 
 /// Whether a property is about progress (exit code 5) and not about safety (exit code 1).
 pub fn is_liveness(property: &str) -> bool {
-    matches!(property, "leader_emerges" | "leader_is_stable" | "nodes_catch_up" | "operations_finish" | "no_busy_loop")
+    matches!(
+        property,
+        "leader_emerges"
+            | "leader_is_stable"
+            | "handover_is_prompt"
+            | "nodes_catch_up"
+            | "operations_finish"
+            | "no_busy_loop"
+    )
 }
 
 /// Causes before consequences: of two properties that see the same step go wrong, the first is the one reported.
@@ -119,6 +127,7 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(TailReadsLinearizable::default()),
         Box::new(LeaderEmerges::default()),
         Box::new(LeaderIsStable::default()),
+        Box::new(HandoverIsPrompt::default()),
         Box::new(AnswersAreRight::default()),
         Box::new(NodesCatchUp::default()),
         Box::new(OperationsFinish::default()),

@@ -134,6 +134,7 @@ impl Ledger {
             What::Returned { .. } => Interests::RETURNED,
             What::Consumed { .. } => Interests::CONSUMED,
             What::Calm => Interests::CALM,
+            What::HandedOver { .. } => Interests::HANDED_OVER,
             What::Examined { .. } => Interests::EXAMINED,
         }
     }

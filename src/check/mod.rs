@@ -154,6 +154,8 @@ pub enum What<'a> {
     /// Every node follows one leader and has what it has, faults are over, and clients are done: from here on nothing
     /// changes by itself.
     Calm,
+    /// The calm is over: the leader of that epoch was asked to resign, and another is owed within `prompt`.
+    HandedOver { epoch: Epoch, prompt: Duration },
     /// A question whose answer is known was answered, `prompt` being what that may take; `None` when all of them were.
     Examined { finding: Option<&'a Examined>, prompt: Duration },
 }

@@ -121,6 +121,11 @@ impl Client {
                 Outcome::Ok(read)
             }
             Told::Unreadable { reason } => Outcome::Ok(history::Told::Unreadable { reason }),
+            // A workload reads where it was told that something is, so its offset is never out of range.
+            Told::Failed { error: OFFSET_OUT_OF_RANGE } => {
+                let reason = "an offset that exists is out of range".to_owned();
+                Outcome::Ok(history::Told::Unreadable { reason })
+            }
             Told::Failed { .. } => Outcome::Failed,
             Told::Open => Outcome::Open,
         };
@@ -137,6 +142,9 @@ impl Client {
         }
     }
 }
+
+/// A Fetch from outside start..end. (Kafka: `OFFSET_OUT_OF_RANGE`.)
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 /// The workload draws from a stream of its own, so that a retry more changes nothing of what is asked.
 const WORKLOAD_STREAM: u64 = 1;

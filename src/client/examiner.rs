@@ -63,6 +63,8 @@ pub struct Examiner {
     tasks: VecDeque<Task>,
     asked_at: Option<Instant>,
     producers: Vec<i64>,
+    /// Behind the last batch that was appended for us.
+    end: i64,
     /// Where the batch of each first sequence number went.
     bases: Vec<(i32, i64)>,
 }
@@ -93,6 +95,8 @@ enum Ask {
         epoch: i32,
         bytes_max: usize,
     },
+    /// At the end, for a moment.
+    Wait,
     Tail {
         epoch: i32,
     },
@@ -122,6 +126,8 @@ enum Expect {
     Error(i16),
     /// At least one batch, and no second one that does not fit.
     Records,
+    /// No records, and the end of what is committed.
+    Nothing,
     /// The end of what is committed.
     End,
 }
@@ -137,6 +143,7 @@ impl Examiner {
             asked_at: None,
             producers: Vec::new(),
             bases: Vec::new(),
+            end: truth.end.as_i64(),
             truth,
         }
     }
@@ -213,6 +220,10 @@ impl Examiner {
             Ask::Fetch { from, epoch, bytes_max } => {
                 Request::Fetch { topic, leader_epoch: epoch, from, wait_max: Duration::ZERO, bytes_max }
             }
+            Ask::Wait => {
+                let from = Offset::from_i64(self.end).unwrap_or_default();
+                Request::Fetch { topic, leader_epoch: self.truth.epoch, from, wait_max: MOMENT, bytes_max: 1 << 16 }
+            }
             Ask::Tail { epoch } => Request::Tail { topic, leader_epoch: epoch },
         }
     }
@@ -256,12 +267,14 @@ impl Examiner {
                 is_new.then_some(()).ok_or_else(found)
             }
             (Expect::Appended, &Response::Produce { error: 0, base, .. }) => {
-                let last = self.bases.iter().map(|&(_, base)| base).max().unwrap_or(self.truth.end.as_i64() - 1);
-                if let Ask::Produce { producer: Producer::Known, sequence, .. } = task.ask {
+                let Ask::Produce { producer, sequence, count, .. } = task.ask else { return Err(found()) };
+                if producer == Producer::Known {
                     self.bases.retain(|&(known, _)| known != sequence);
                     self.bases.push((sequence, base));
                 }
-                (base > last).then_some(()).ok_or_else(|| format!("{}, {last} was taken before", found()))
+                // Nobody else writes.
+                let due = std::mem::replace(&mut self.end, base.saturating_add(i64::from(count)));
+                (base == due).then_some(()).ok_or_else(|| format!("{}, {due} is the end", found()))
             }
             (Expect::Again, &Response::Produce { error: 0, base, .. }) => {
                 let Ask::Produce { sequence, .. } = task.ask else { return Err(found()) };
@@ -286,9 +299,12 @@ impl Examiner {
                 let is_all = !records.is_empty() && *high_watermark >= floor;
                 is_all.then_some(()).ok_or_else(|| format!("{} bytes, high watermark {high_watermark}", records.len()))
             }
+            (Expect::Nothing, Response::Fetch { error: 0, high_watermark, records, .. }) => {
+                let is_right = records.is_empty() && *high_watermark == self.end;
+                is_right.then_some(()).ok_or_else(|| format!("{}, {} is the end", found(), self.end))
+            }
             (Expect::End, &Response::Tail { error: 0, end }) => {
-                let last = self.bases.iter().map(|&(_, base)| base).max().unwrap_or(-1);
-                (end >= self.truth.end.as_i64() && end > last).then_some(()).ok_or_else(found)
+                (end == self.end).then_some(()).ok_or_else(|| format!("{}, {} is the end", found(), self.end))
             }
             _ => Err(found()),
         }
@@ -341,6 +357,7 @@ fn tasks(truth: &Truth) -> VecDeque<Task> {
         push(leader, "Fetch of one batch", fetch(from, epoch, 1), Expect::Records);
         push(leader, "Fetch of a few batches", fetch(from, epoch, 700), Expect::Records);
     }
+    push(leader, "Fetch at the end", Ask::Wait, Expect::Nothing);
     push(leader, "ListOffsets", Ask::Tail { epoch }, Expect::End);
     tasks
 }
@@ -371,6 +388,9 @@ fn node_of(connection: ConnectionId) -> usize {
 
 /// How long the examiner would wait at most; the judge is less patient.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a Fetch at the end waits for more.
+const MOMENT: Duration = Duration::from_millis(5);
 
 /// At how many places the log is read.
 const READS: u64 = 5;

@@ -7,8 +7,10 @@ use crate::client::{self, Audit, Brief, Client, Config, Delivery, Event, Output}
 use crate::digest::Digest;
 use crate::history::{ClientId, Operation, Recorder};
 use crate::prng::Prng;
+use crate::scenario::FaultKind;
 use crate::scenario::plan::{Plan, Work};
 use crate::sim::HostId;
+use crate::sim::decide::Stream;
 use crate::sim::host::{host_at, listener};
 use crate::sim::network::{Arrival, Parcel, Scene};
 use crate::sim::wiretap::Heard;
@@ -26,6 +28,8 @@ pub struct Clients {
     outputs: Vec<Output>,
     events: Vec<Event>,
     patience: Duration,
+    /// Which answers are lost.
+    losses: Stream,
 }
 
 impl Clients {
@@ -44,7 +48,15 @@ impl Clients {
         }
         assert!(clients.len() < CLIENTS_MAX, "a world holds at most {CLIENTS_MAX} clients");
         let timers = vec![Some(Instant::ZERO); clients.len()];
-        Clients { clients, timers, history: Recorder::new(), outputs: Vec::new(), events: Vec::new(), patience }
+        Clients {
+            clients,
+            timers,
+            history: Recorder::new(),
+            outputs: Vec::new(),
+            events: Vec::new(),
+            patience,
+            losses: Stream::new(plan, "answers"),
+        }
     }
 
     /// How many.
@@ -96,6 +108,13 @@ impl World<'_> {
             return self.deliver_to_examiner(arrival);
         }
         let connection = arrival.connection;
+        if matches!(arrival.parcel, Parcel::Frame { .. }) && self.answer_is_lost() {
+            // Reset with the answer in flight: whether it was done is the client's riddle.
+            let scene = &mut Scene { now: self.now, queue: &mut self.queue, plan: self.plan, doses: &mut self.doses };
+            self.network.close(scene, arrival.host, connection);
+            self.doses.give(FaultKind::Reset);
+            return self.client_step(client, client::Input::Closed { connection });
+        }
         let input = match arrival.parcel {
             Parcel::Syn => return,
             Parcel::Accepted => client::Input::Opened { connection },
@@ -103,6 +122,12 @@ impl World<'_> {
             Parcel::Closed => client::Input::Closed { connection },
         };
         self.client_step(client, input);
+    }
+
+    /// Whether a connection is reset just before it delivers an answer to a client.
+    fn answer_is_lost(&mut self) -> bool {
+        let strength = u64::from(self.plan.faults.get(&FaultKind::Reset).copied().unwrap_or(0));
+        strength > 0 && !self.settle.has_begun() && self.clients.losses.chance(strength, 60)
     }
 
     pub(crate) fn client_timer(&mut self, client: u32) {

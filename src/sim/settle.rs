@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::check;
 use crate::check::{Violation, What};
+use crate::node::Input;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
 use crate::sim::host::State;
@@ -19,6 +20,7 @@ pub struct Settle {
     quiet_since: Option<Instant>,
     /// Since when it has been calm, and until when it is to stay so.
     calm: Option<(Instant, Instant)>,
+    has_handed_over: bool,
     ended: Option<Instant>,
     /// One election, at worst.
     round: Duration,
@@ -35,12 +37,17 @@ impl Settle {
         let is_restful =
             (settings.fetch_max_wait + prompt(plan)) < settings.fetch_timeout.min(settings.request_timeout);
         let calm_for = if is_restful && !plan.datagram { settings.fetch_timeout * 2 } else { Duration::ZERO };
-        Settle { began: None, quiet_since: None, calm: None, ended: None, round, calm_for }
+        Settle { began: None, quiet_since: None, calm: None, has_handed_over: false, ended: None, round, calm_for }
     }
 
     /// Whether faults are over.
     pub fn has_begun(&self) -> bool {
         self.began.is_some()
+    }
+
+    /// Whether the leader of the quiet cluster was asked to resign.
+    pub fn has_handed_over(&self) -> bool {
+        self.has_handed_over
     }
 
     /// Whether the run is over.
@@ -129,7 +136,7 @@ impl World<'_> {
         }
         // Whoever is not quiet by now never will be: the judge says what is missing.
         let patience = match self.settle.calm {
-            Some((_, until)) => until.since(began) + self.settle.round,
+            Some((_, until)) => until.since(began) + self.settle.round * 4,
             None => self.settle.round * QUIET_WITHIN_ROUNDS + self.clients.patience(),
         };
         if self.now.since(began) >= patience {
@@ -149,8 +156,25 @@ impl World<'_> {
                     self.begin_examination();
                 }
             }
-            Some((_, until)) if until <= self.now => self.settle.ended = Some(self.now),
+            Some((since, until)) if until <= self.now => {
+                match self.leader().filter(|_| since < until && !self.settle.has_handed_over) {
+                    Some(leader) => self.hand_over(leader),
+                    None => self.settle.ended = Some(self.now),
+                }
+            }
             Some(_) => {}
+        }
+    }
+
+    /// The last thing that is asked of a quiet cluster: another leader, at once.
+    fn hand_over(&mut self, leader: HostId) {
+        self.settle.has_handed_over = true;
+        self.settle.quiet_since = None;
+        let Some(view) = self.hosts[leader.index()].view() else { return };
+        let what = What::HandedOver { epoch: view.epoch, prompt: prompt(self.plan) * 2 };
+        if self.plan.voters > 1 {
+            self.court.see(&self.hosts, self.now, None, what);
+            self.node_step(leader, Input::Resign);
         }
     }
 

@@ -440,7 +440,8 @@ impl<'p> World<'p> {
         if let Some(left) = before {
             *self.marks_seen.entry(left.name()).or_default() += 1;
         }
-        if role == RoleKind::Leader {
+        // Who leads after the last handover was asked for by the judge.
+        if role == RoleKind::Leader && !self.settle.has_handed_over() {
             self.leaders.push((epoch.0, host.0));
         }
         let place = self.place(host);
