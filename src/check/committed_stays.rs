@@ -8,7 +8,6 @@
 //! Source: Raft, State Machine Safety and Leader Completeness; TLA+ `LeaderHasAllAckedValues`,
 //! `NoLogDivergence`; Kafka's `ConsistentCommittedData`, which looks only at running nodes, only at the end.
 
-use crate::check::ledger::mark_at;
 use crate::check::{BatchMark, Interests, Ledger, Mirror, Observation, Property, Seen, Violation, What};
 use crate::ids::{Epoch, Offset};
 use crate::raft::view::RoleKind;

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use crate::check::{BatchMark, DiskView, Interests, Observation, What};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::raft::message::{Request, ResponseBody};
+use crate::raft::note::Note;
 use crate::raft::view::{RoleKind, View};
 
 /// What the judge remembers of a run.
@@ -127,6 +128,12 @@ impl Ledger {
             }
             What::Applied { .. } => Interests::APPLIED,
             What::Asked { .. } => Interests::ASKED,
+            // A leader that commits and resigns in one step ends it without a high watermark; only its note tells.
+            What::Noted(&Note::HighWatermark { to }) if to > self.committed_end() => {
+                let epoch = self.mirror(node).state.map_or(Epoch::ZERO, |state| state.epoch);
+                self.commit(observation, to, epoch);
+                Interests::NOTED | Interests::COMMITTED
+            }
             What::Noted(_) => Interests::NOTED,
             What::Audited { .. } => Interests::AUDITED,
             What::Panicked { .. } => Interests::PANICKED,

@@ -39,6 +39,10 @@ impl World<'_> {
         let takes = match op {
             FileOp::Sync { .. } | FileOp::SyncDirectory(_) => {
                 let mut takes = stream.between(least.as_nanos() as u64, most.as_nanos() as u64);
+                if is_calm {
+                    // Disks become timely like links: an election that waits for several syncs must be possible.
+                    takes = takes.min(self.plan.settings.election_timeout.as_nanos() as u64 / 20);
+                }
                 if slow > 0 && !is_calm && stream.chance(slow, 40) {
                     takes += stream.between(5_000_000, 400_000_000);
                     self.doses.give(FaultKind::SlowSync);
