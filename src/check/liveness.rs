@@ -9,7 +9,7 @@
 //! - `no_busy_loop`: no node ticks twice at one instant for nothing, nor steps without measure.
 //!
 //! Source: Raft §5.3 (followers eventually store all entries); TLA+ `EventuallyLeaderElected`, `ValuesEventuallyAcked`;
-//! KAFKA-17751 and
+//! KAFKA-17751 and KAFKA-19605 (poll timers that spin).
 
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation};
 use crate::ids::Epoch;

@@ -343,11 +343,11 @@ impl Network {
             }
             (_, Presence::Dark) => return None,
             (Parcel::Closed, _) => {
-                let is_news = std::mem::replace(&mut connection.ends[1 - lane].is_open, false);
-                self.tables[to.index()].remove(&self.connections[number as usize].ends[1 - lane].id);
-                if !is_news {
+                // Numbers begin anew with every incarnation: only who still has this connection may forget its number.
+                if !std::mem::replace(&mut connection.ends[1 - lane].is_open, false) {
                     return None;
                 }
+                self.tables[to.index()].remove(&self.connections[number as usize].ends[1 - lane].id);
             }
             (Parcel::Accepted, _) if connection.ends[1 - lane].is_open => connection.is_accepted = true,
             (Parcel::Frame { .. } | Parcel::Accepted, _) if !connection.ends[1 - lane].is_open => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::check;
 use crate::check::{Violation, What};
 use crate::node::Input;
+use crate::raft::RoleKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
 use crate::sim::host::State;
@@ -21,6 +22,8 @@ pub struct Settle {
     /// Since when it has been calm, and until when it is to stay so.
     calm: Option<(Instant, Instant)>,
     has_handed_over: bool,
+    /// How long quiet must last to be believed.
+    quiet_for: Duration,
     ended: Option<Instant>,
     /// One election, at worst.
     round: Duration,
@@ -37,7 +40,19 @@ impl Settle {
         let is_restful =
             (settings.fetch_max_wait + prompt(plan)) < settings.fetch_timeout.min(settings.request_timeout);
         let calm_for = if is_restful && !plan.datagram { settings.fetch_timeout * 2 } else { Duration::ZERO };
-        Settle { began: None, quiet_since: None, calm: None, has_handed_over: false, ended: None, round, calm_for }
+        // What faults left behind, such as a connection that died without a word, is found within a time-out.
+        let longest = settings.request_timeout.max(settings.fetch_timeout) * 5 / 4;
+        let quiet_for = if calm_for.is_zero() { QUIET_FOR } else { QUIET_FOR + longest };
+        Settle {
+            began: None,
+            quiet_since: None,
+            calm: None,
+            has_handed_over: false,
+            quiet_for,
+            ended: None,
+            round,
+            calm_for,
+        }
     }
 
     /// Whether faults are over.
@@ -130,7 +145,7 @@ impl World<'_> {
         let quiet = self.is_quiet();
         match (quiet, self.settle.quiet_since) {
             (true, None) => self.settle.quiet_since = Some(self.now),
-            (true, Some(since)) if self.now.since(since) >= QUIET_FOR => self.keep_calm(),
+            (true, Some(since)) if self.now.since(since) >= self.settle.quiet_for => self.keep_calm(),
             (true, Some(_)) => {}
             (false, _) => self.settle.quiet_since = None,
         }
@@ -188,7 +203,9 @@ impl World<'_> {
             State::Up(node) => {
                 let view = node.replica().view();
                 let follows = view.epoch == leader.epoch && view.leader == Some(leader.key.id);
+                let is_at_peace = matches!(view.role, RoleKind::Leader | RoleKind::Follower);
                 follows
+                    && is_at_peace
                     && view.log_end == leader.log_end
                     && view.high_watermark == Some(leader.log_end)
                     && view.flushed == leader.log_end
@@ -214,7 +231,7 @@ fn timely(plan: &Plan) -> (Duration, Duration) {
 /// How often phases are looked at.
 const PHASE_POLL: Duration = Duration::from_millis(20);
 
-/// How long quiet must last to be believed.
+/// How long quiet must last at least to be believed.
 const QUIET_FOR: Duration = Duration::from_millis(200);
 
 /// A leader is owed within so many election rounds.
