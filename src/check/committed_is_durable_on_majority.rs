@@ -125,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn the_tail_of_a_leader_that_was_cut_off_is_not_what_its_successor_commits() {
+        let mut stage = Stage::of(CommittedIsDurableOnMajority::default(), 5);
+        stage.node(0).write(&[mark(0, 1, 1)]).sync();
+        for node in 2..5 {
+            stage.node(node).write(&[mark(0, 1, 2)]).sync();
+        }
+        stage.node(1).high_watermark(1);
+        stage.step(1).unwrap();
+    }
+
+    #[test]
     fn a_high_watermark_inside_a_batch_commits_nothing_whole() {
         let mut stage = three_voters();
         stage.node(0).sync();

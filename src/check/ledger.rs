@@ -225,14 +225,20 @@ impl Ledger {
         kinds
     }
 
-    /// Copies what lies below `to` into the books: from the node that says so, and where that has not written it yet,
-    /// from whoever has.
+    /// Copies what lies below `to` into the books: from the node that says so, and where that has not written it yet, what
+    /// most others have. Not what the first of them has: that may be the tail of a leader that was cut off.
     fn commit(&mut self, observation: &Observation<'_>, to: Offset, epoch: Epoch) {
         let own = observation.disks.get(observation.node).map_or(&[][..], |disk| disk.log);
         while self.committed_end() < to {
             let next = self.committed_end();
             let fits = |log: &[BatchMark]| mark_at(log, next).filter(|mark| mark.end <= to);
-            let found = fits(own).or_else(|| observation.disks.iter().find_map(|disk| fits(&disk.log[..disk.durable])));
+            let elsewhere = || {
+                let held: Vec<BatchMark> =
+                    observation.disks.iter().filter_map(|disk| fits(&disk.log[..disk.durable])).collect();
+                let holders = |mark: &BatchMark| held.iter().filter(|other| *other == mark).count();
+                held.iter().copied().max_by_key(|mark| (holders(mark), mark.epoch))
+            };
+            let found = fits(own).or_else(elsewhere);
             let Some(mark) = found else { break };
             self.committed.push(mark);
             self.committed_in.push(epoch);

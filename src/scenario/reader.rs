@@ -164,14 +164,27 @@ impl<'a> Reader<'a> {
 
     /// A whole number within bounds, both included; may be a range.
     pub fn number(&self, node: &Node<'a>, least: u64, most: u64) -> Result<u64, ScenarioError> {
+        let (low, high) = self.range(node, least, most)?;
+        Ok(self.draws.between(&node.path, low, high))
+    }
+
+    /// The ends of a range of whole numbers.
+    fn range(&self, node: &Node<'a>, least: u64, most: u64) -> Result<(u64, u64), ScenarioError> {
         let expected = if most == u64::MAX {
             format!("a whole number of at least {least}, or a range of two")
         } else {
             format!("a whole number from {least} to {most}, or a range of two")
         };
         let number = |node: &Node<'_>| node.as_number().filter(|number| (least..=most).contains(number));
-        let (low, high) = self.ends(node, &expected, number)?;
-        Ok(self.draws.between(&node.path, low, high))
+        self.ends(node, &expected, number)
+    }
+
+    /// A size within bounds; may be a range. A range from 0 is 0 in half of its draws: nothing at all is a case of its own,
+    /// which a draw from thousands would never meet.
+    pub fn size(&self, node: &Node<'a>, least: u64, most: u64) -> Result<u64, ScenarioError> {
+        let (low, high) = self.range(node, least, most)?;
+        let is_none = low == 0 && high > 0 && self.draws.between(&format!("{} at all", node.path), 0, 1) == 0;
+        Ok(if is_none { 0 } else { self.draws.between(&node.path, low, high) })
     }
 
     /// A duration within bounds in nanoseconds, both included; may be a range. It is drawn in whole milliseconds, or in

@@ -209,7 +209,11 @@ fn read_settings(reader: &Reader<'_>, node: &Node<'_>) -> Result<Settings, Scena
                 let nanos = reader.duration(&node, least, most)?.as_nanos() as u64;
                 (nanos, nanos)
             }
-            Unit::Bytes | Unit::PartsPerMillion => {
+            Unit::Bytes => {
+                let size = reader.size(&node, least, most)?;
+                (size, size)
+            }
+            Unit::PartsPerMillion => {
                 let number = reader.number(&node, least, most)?;
                 (number, number)
             }
