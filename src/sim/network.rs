@@ -344,10 +344,11 @@ impl Network {
             (_, Presence::Dark) => return None,
             (Parcel::Closed, _) => {
                 let is_news = std::mem::replace(&mut connection.ends[1 - lane].is_open, false);
-                self.tables[to.index()].remove(&self.connections[number as usize].ends[1 - lane].id);
+                // The next incarnation numbers its connections anew: what an old one was called is not ours to forget.
                 if !is_news {
                     return None;
                 }
+                self.tables[to.index()].remove(&self.connections[number as usize].ends[1 - lane].id);
             }
             (Parcel::Accepted, _) if connection.ends[1 - lane].is_open => connection.is_accepted = true,
             (Parcel::Frame { .. } | Parcel::Accepted, _) if !connection.ends[1 - lane].is_open => {
