@@ -8,8 +8,8 @@
 //! - `handover_is_prompt`: when the leader is then asked to resign, the best successor campaigns at once and wins the next
 //!   epoch, because the others hold back.
 //!
-//! Source: `kraft-protocol.md` 9.6, Liveness ("leader stable"); KIP-98, KIP-320 (sequence numbers, epoch fencing);
-//! KAFKA-16536 and KAFKA-12158 (timers); `simulators.md` 5.2, CHURN and SPEC.
+//! Source: Raft §5.2 (a leader that is heard stays leader); KIP-98, KIP-320 (sequence numbers, epoch fencing); KAFKA-16536
+//! and KAFKA-12158 (timers).
 
 use std::time::Duration;
 

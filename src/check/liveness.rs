@@ -8,8 +8,8 @@
 //! - `operations_finish`: no client is left waiting.
 //! - `no_busy_loop`: no node ticks twice at one instant for nothing, nor steps without measure.
 //!
-//! Source: TLA+ `EventuallyLeaderElected`, `ValuesEventuallyAcked`; KAFKA-17751 and
-//! KAFKA-19605 (poll timers that spin).
+//! Source: Raft §5.3 (followers eventually store all entries); TLA+ `EventuallyLeaderElected`, `ValuesEventuallyAcked`;
+//! KAFKA-17751 and KAFKA-19605 (poll timers that spin).
 
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation};
 use crate::ids::Epoch;
@@ -117,7 +117,7 @@ impl Property for NodesCatchUp {
     }
 
     fn statement(&self) -> &'static str {
-        "When faults are over, every node that is up ends with the leader's log, durable and known to be committed."
+        "When faults are over, every node that is up ends with the leader's log, durable and known to be committed (Raft §5.3)."
     }
 
     fn interests(&self) -> Interests {

@@ -42,6 +42,7 @@ pub fn replay(path: &str, seed: u64, plants: &[Quirk]) -> String {
 }
 
 /// This program as it was called, so that a printed line can be pasted into the shell it came from.
+#[expect(clippy::disallowed_methods, reason = "commands know how they were called")]
 fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "kraftbed".to_owned())
 }

@@ -51,6 +51,7 @@ impl World<'_> {
         self.wiretap.forget(host);
         let state = &mut self.hosts[host.index()];
         state.is_paused = false;
+        state.falls_in_sync = None;
         state.incarnation += 1;
         self.roles[host.index()] = None;
         self.mark(u64::from(host.0), 6, presence as u64);

@@ -50,6 +50,8 @@ pub struct Host {
     pub effort: Toil,
     /// After so many repairs of the running boot the process dies.
     pub dies_in_boot_after: Option<u64>,
+    /// How the running process ends when its next sync is under way.
+    pub falls_in_sync: Option<FaultKind>,
     /// Work that arrived while the process stood still.
     pub waiting: VecDeque<Waiting>,
 }
@@ -154,6 +156,7 @@ impl Host {
             wipes: 0,
             effort: Toil::default(),
             dies_in_boot_after: None,
+            falls_in_sync: None,
             waiting: VecDeque::new(),
         }
     }

@@ -37,6 +37,8 @@ enum Relief {
     Mend(Vec<(HostId, HostId)>),
     /// The power of a host fails, soon after something else happened to it.
     Power(HostId),
+    /// A host falls in the midst of a sync, if it is still the same process.
+    Fall { host: HostId, incarnation: u32, kind: FaultKind },
     /// See whether the wiped voter may come back.
     Rejoin,
 }
@@ -100,8 +102,16 @@ impl World<'_> {
             Some(Relief::Power(host)) if self.hosts[host.index()].is_started() && !self.nemesis.is_over => {
                 self.deal_power(&[host]);
             }
+            Some(Relief::Fall { host, incarnation, kind })
+                if self.hosts[host.index()].incarnation == incarnation && !self.nemesis.is_over =>
+            {
+                match kind {
+                    FaultKind::Power => self.deal_power(&[host]),
+                    _ => self.kill_for_a_while(host),
+                }
+            }
             Some(Relief::Rejoin) => self.rejoin_wiped(),
-            Some(Relief::Power(_)) | None => {}
+            Some(Relief::Power(_) | Relief::Fall { .. }) | None => {}
         }
     }
 
@@ -111,12 +121,12 @@ impl World<'_> {
             FaultKind::CutOneWay => self.deal_cut(kind),
             FaultKind::Isolate => self.deal_isolation(),
             FaultKind::Reset => self.deal_reset(),
-            FaultKind::Kill => self.deal_kill(),
+            FaultKind::Kill => self.deal_fall(kind),
             FaultKind::Power => {
                 let all: Vec<HostId> = self.hosts.iter().map(|host| host.id).collect();
                 match self.nemesis.stream.chance(1, 6) {
                     true => self.deal_power(&all),
-                    false => self.victim().into_iter().for_each(|host| self.deal_power(&[host])),
+                    false => self.deal_fall(kind),
                 }
             }
             FaultKind::KillInRecovery => self.deal_kill_in_recovery(),
@@ -146,7 +156,7 @@ impl World<'_> {
 
     fn deal_cut(&mut self, kind: FaultKind) {
         let hosts = self.hosts.len() + self.clients.len();
-        let sides: Vec<bool> = (0..hosts).map(|_| self.nemesis.stream.chance(1, 2)).collect();
+        let sides = self.draw_sides(kind, hosts);
         let mut links = Vec::new();
         for from in 0..hosts {
             for to in 0..hosts {
@@ -161,6 +171,18 @@ impl World<'_> {
             }
         }
         self.cut_for_a_while(kind, links);
+    }
+
+    /// Who stands on which side of a cut. One way, it is often one node against all others: a leader that is deaf goes on
+    /// believing that it leads, one that is mute is replaced while everybody's fetches still reach it.
+    fn draw_sides(&mut self, kind: FaultKind, hosts: usize) -> Vec<bool> {
+        let is_lone = kind == FaultKind::CutOneWay && self.nemesis.stream.chance(1, 2);
+        let lone = if is_lone { self.victim() } else { None };
+        let Some(lone) = lone else {
+            return (0..hosts).map(|_| self.nemesis.stream.chance(1, 2)).collect();
+        };
+        let is_mute = self.nemesis.stream.chance(1, 3);
+        (0..hosts).map(|host| (host == lone.index()) == is_mute).collect()
     }
 
     fn deal_isolation(&mut self) {
@@ -199,8 +221,31 @@ impl World<'_> {
         }
     }
 
-    fn deal_kill(&mut self) {
-        let Some(victim) = self.victim() else { return };
+    /// A node is killed or loses its power: now, or in the midst of its next sync. What recovery gets wrong lies in what
+    /// was written and not yet synced, and that is seldom much.
+    fn deal_fall(&mut self, kind: FaultKind) {
+        let Some(host) = self.victim() else { return };
+        let state = &mut self.hosts[host.index()];
+        if state.node().is_some() && !state.is_paused && self.nemesis.stream.chance(1, 2) {
+            state.falls_in_sync = Some(kind);
+            return;
+        }
+        match kind {
+            FaultKind::Power => self.deal_power(&[host]),
+            _ => self.kill_for_a_while(host),
+        }
+    }
+
+    /// A sync has begun and takes so long: the moment that a fault may have waited for.
+    pub(crate) fn sync_begins(&mut self, host: HostId, takes: Duration) {
+        let state = &mut self.hosts[host.index()];
+        let Some(kind) = state.falls_in_sync.take() else { return };
+        let incarnation = state.incarnation;
+        let within = Duration::from_nanos(self.nemesis.stream.between(0, takes.as_nanos() as u64));
+        self.relieve_after(within, Relief::Fall { host, incarnation, kind });
+    }
+
+    fn kill_for_a_while(&mut self, victim: HostId) {
         self.doses.give(FaultKind::Kill);
         self.fault(Some(FaultKind::Kill), || format!("n{} killed", victim.0));
         self.kill(victim);

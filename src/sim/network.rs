@@ -343,9 +343,8 @@ impl Network {
             }
             (_, Presence::Dark) => return None,
             (Parcel::Closed, _) => {
-                let is_news = std::mem::replace(&mut connection.ends[1 - lane].is_open, false);
-                // The next incarnation numbers its connections anew: what an old one was called is not ours to forget.
-                if !is_news {
+                // Numbers begin anew with every incarnation: only who still has this connection may forget its number.
+                if !std::mem::replace(&mut connection.ends[1 - lane].is_open, false) {
                     return None;
                 }
                 self.tables[to.index()].remove(&self.connections[number as usize].ends[1 - lane].id);

@@ -21,6 +21,9 @@ impl World<'_> {
         }
         let Some(next) = state.disk.queue.next() else { return };
         let takes = self.disk_takes(host, &next.op);
+        if matches!(next.op, FileOp::Sync { .. } | FileOp::SyncDirectory(_)) {
+            self.sync_begins(host, takes);
+        }
         let state = &mut self.hosts[host.index()];
         state.disk.current = Some(next);
         let incarnation = state.incarnation;

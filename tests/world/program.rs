@@ -1,5 +1,4 @@
 //! The built program, called as a person calls it, in a folder of its own where `scenarios` is the repository's.
-#![expect(clippy::disallowed_methods, reason = "tests prepare folders and start processes")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,4 @@
 //! README's commands are true: those that take no minutes are run as written, with the built program.
-#![expect(clippy::disallowed_methods, reason = "the README is a file")]
 
 use crate::program::{Desk, ROOT};
 
