@@ -195,6 +195,10 @@ impl Context {
             self.disk(DiskOp::RecoveryPoint(end));
         }
         self.disk(DiskOp::Truncate { end, epochs: self.log.epochs().entries().to_vec() });
+        // What a load brings may be older than the truncation: ask again.
+        if self.apply_load.take().is_some() {
+            self.apply();
+        }
     }
 
     /// Writes the recovery point when the durable log has grown enough beyond it. Late is safe, early is not.
@@ -343,7 +347,8 @@ pub(super) fn voter_set(control: &ControlRecord) -> Option<VoterSet> {
 /// The batches among `bytes`, as a load brought them, that hold `from` and what follows, up to `below` and about
 /// `bytes_max` bytes; empty when the bytes do not hold them.
 pub(super) fn batches_from(bytes: &bytes::Bytes, from: Offset, below: Offset, bytes_max: usize) -> Vec<RecordBatch> {
-    let Ok(mut batches) = RecordBatch::parse_all(bytes) else { return Vec::new() };
+    // A load may run into bytes that are still being written; what lies before them is good.
+    let mut batches = RecordBatch::parse_front(bytes);
     batches.retain(|batch| batch.end() > from && batch.end() <= below);
     let mut at = from;
     let mut size = 0;

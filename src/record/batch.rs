@@ -108,6 +108,18 @@ impl RecordBatch {
         Ok(batches)
     }
 
+    /// The whole batches at the front of `buffer`, up to the first bytes that are none: what a reader gets of a file whose
+    /// end is being written.
+    pub fn parse_front(buffer: &Bytes) -> Vec<RecordBatch> {
+        let mut batches = Vec::new();
+        let mut at = 0;
+        while let Ok(batch) = parse_at(buffer, at, Stamped::Yes) {
+            at += batch.size_bytes();
+            batches.push(batch);
+        }
+        batches
+    }
+
     /// Parses what a producer sends: exactly one batch that no leader has stamped yet, so that its leader epoch may be −1
     /// (the Java producer's way; read as 0). Nothing may follow it. (Kafka: `ProduceRequest.validateRecords`.)
     pub fn parse_produced(buffer: &Bytes) -> Result<RecordBatch, DecodeError> {

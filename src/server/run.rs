@@ -205,7 +205,9 @@ impl Server {
 
     /// Reads and writes what was asked for, after the frames of the turn have left.
     fn work_disk(&mut self) -> Result<(), ServeError> {
-        while let Some((load, range)) = self.loads.pop_front() {
+        // What these loads lead to waits for the next turn: a long log read back must not keep everybody else waiting.
+        for _ in 0..self.loads.len() {
+            let Some((load, range)) = self.loads.pop_front() else { break };
             let bytes = self.disk.read(range)?.ok_or(Gone);
             self.step(Input::Loaded { load, bytes });
         }

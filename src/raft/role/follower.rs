@@ -7,7 +7,7 @@ use crate::raft::calls::Peer;
 use crate::raft::context::{Context, Recovering};
 use crate::raft::message::{FetchResponse, Fetched};
 use crate::raft::role::{Next, Transition, fetching};
-use crate::record::RecordBatch;
+use crate::record::{ControlRecord, RecordBatch};
 use crate::time::Instant;
 
 /// The state of a follower.
@@ -94,6 +94,10 @@ impl Follower {
             }
             if batch.leader_epoch() < epoch || batch.leader_epoch() > ctx.election.epoch {
                 return Err("a batch has an epoch that cannot follow");
+            }
+            if batch.is_control() && ControlRecord::parse_batch(batch).is_err() {
+                // Recovery would refuse a log that holds it.
+                return Err("a control batch cannot be read");
             }
             (end, epoch) = (batch.end(), batch.leader_epoch());
         }

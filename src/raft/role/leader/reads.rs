@@ -85,7 +85,7 @@ impl Leader {
             }
             Slice::Batches(batches) => {
                 let bytes: usize = batches.iter().map(RecordBatch::size_bytes).sum();
-                let is_enough = bytes >= read.limits.bytes_min.min(read.limits.bytes_max).max(1);
+                let is_enough = bytes >= read.limits.bytes_min.min(read.limits.bytes_max);
                 if is_enough || patience == Patience::AnswerNow {
                     return answer(ctx, read.ticket, batches);
                 }
