@@ -9,6 +9,7 @@
 use crate::check::{Interests, Observation, Property, Seen, Violation, What};
 use crate::ids::Offset;
 use crate::raft::message::{Request, ResponseBody, SaidHighWatermark};
+use crate::raft::note::Note;
 use crate::raft::view::RoleKind;
 
 /// See the module.
@@ -43,6 +44,14 @@ impl HighWatermarkMovesForward {
             self.led = self.led.max(to);
         }
         self.was_led(seen, to)
+    }
+
+    /// A leader that commits and resigns in one step ends it without a high watermark, and has told it all the same.
+    fn on_noted(&mut self, seen: &Seen<'_>, to: Offset) {
+        let state = seen.ledger.node(seen.observation.node).and_then(|mirror| mirror.state);
+        if state.is_some_and(|state| matches!(state.role, RoleKind::Leader | RoleKind::Resigned)) {
+            self.led = self.led.max(to);
+        }
     }
 
     fn was_led(&self, seen: &Seen<'_>, to: Offset) -> Result<(), Violation> {
@@ -81,13 +90,20 @@ impl Property for HighWatermarkMovesForward {
     }
 
     fn interests(&self) -> Interests {
-        Interests::HIGH_WATERMARK | Interests::STARTED | Interests::CURSORS | Interests::ASKED | Interests::ANSWERED
+        let looks = Interests::HIGH_WATERMARK | Interests::STARTED | Interests::CURSORS;
+        looks | Interests::ASKED | Interests::ANSWERED | Interests::NOTED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen.observation.what {
             What::Asked { .. } | What::Answered { .. } => {
                 said(seen.observation).map_or(Ok(()), |to| self.was_led(seen, to))
+            }
+            What::Noted(note) => {
+                if let Note::HighWatermark { to } = note {
+                    self.on_noted(seen, *to);
+                }
+                Ok(())
             }
             _ => self.on_look(seen),
         }
@@ -138,6 +154,16 @@ mod tests {
         let mut stage = led();
         stage.node(1).high_watermark(6);
         assert!(stage.follows(1, 0, 1).unwrap_err().message.ends_with("no leader ever had more than 3"));
+    }
+
+    #[test]
+    fn a_leader_that_resigns_in_the_same_step_has_raised_it() {
+        let mut stage = led();
+        stage.node(0).high_watermark = None;
+        stage.is(0, RoleKind::Resigned, 1).unwrap();
+        stage.note(0, Note::HighWatermark { to: Offset(6) }).unwrap();
+        stage.node(1).high_watermark(6);
+        stage.follows(1, 0, 1).unwrap();
     }
 
     #[test]
