@@ -33,7 +33,7 @@ pub fn expected(scenarios: &[Named], seed_base: u64) -> BTreeSet<String> {
         expected.extend(faults.iter().map(|kind| format!("fault:{}", kind.name())));
         if is_rough && named.scenario.draw(seed_base, &named.name).voters >= 3 {
             expected.extend(NOTES.iter().map(|note| format!("note:{note}")));
-            expected.extend(ROLES.iter().map(|role| format!("left:{}", role.name())));
+            expected.extend(RoleKind::ALL.iter().map(|role| format!("left:{}", role.name())));
         }
     }
     expected
@@ -78,13 +78,3 @@ const DRAWS: u64 = 64;
 /// themselves. Golden scripts reach those.
 const NOTES: [&str; 8] =
     ["became", "leads", "voted", "vote_refused", "diverged", "high_watermark", "check_quorum_failed", "stale_answer"];
-
-/// The roles that a rough scenario makes a replica leave.
-const ROLES: [RoleKind; 6] = [
-    RoleKind::Unattached,
-    RoleKind::Follower,
-    RoleKind::Prospective,
-    RoleKind::Candidate,
-    RoleKind::Leader,
-    RoleKind::Resigned,
-];

@@ -22,6 +22,16 @@ pub enum RoleKind {
 }
 
 impl RoleKind {
+    /// All six, in the order of declaration.
+    pub const ALL: [RoleKind; 6] = [
+        RoleKind::Unattached,
+        RoleKind::Follower,
+        RoleKind::Prospective,
+        RoleKind::Candidate,
+        RoleKind::Leader,
+        RoleKind::Resigned,
+    ];
+
     /// Lower-case name.
     pub fn name(self) -> &'static str {
         match self {

@@ -50,11 +50,6 @@ impl BatchBuilder {
         self.count
     }
 
-    /// Bytes of the records pushed so far; the batch will be `HEADER_BYTES` larger.
-    pub fn body_bytes(&self) -> usize {
-        self.records.len()
-    }
-
     /// Seals the batch at base offset 0 and epoch 0, as a producer sends it. At least one record must have been pushed.
     pub fn build(self) -> RecordBatch {
         self.seal(Offset::ZERO, Epoch::ZERO, 0)

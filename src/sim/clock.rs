@@ -3,8 +3,6 @@
 //! Drift acts on both clocks, offset and jumps on the wall clock only. A paused process does not run, but its clocks do:
 //! when it continues, time has passed.
 
-use std::time::Duration;
-
 use crate::time::{Instant, Now, Timestamp};
 
 /// The clocks of one node, as functions of true time.
@@ -47,11 +45,6 @@ impl Clock {
         let at = (i128::from(deadline.0) * i128::from(MILLION) + rate - 1) / rate;
         Instant(u64::try_from(at).unwrap_or(u64::MAX))
     }
-}
-
-/// How long a duration of true time this duration of a fast or slow clock may be, at worst.
-pub fn stretched(duration: Duration, drift_ppm: u32) -> Duration {
-    duration + duration / 1_000_000 * drift_ppm * 2
 }
 
 const MILLION: i64 = 1_000_000;

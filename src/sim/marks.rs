@@ -27,7 +27,6 @@ pub struct Marks {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     segment: Offset,
-    at: u64,
     end: u64,
 }
 
@@ -96,7 +95,7 @@ impl Marks {
         while let Some((mark, length)) = read_mark(&bytes[from..]) {
             let end = at + (from + length) as u64;
             self.marks.push(mark);
-            self.places.push(Place { segment, at: at + from as u64, end });
+            self.places.push(Place { segment, end });
             from += length;
         }
     }
@@ -112,7 +111,7 @@ impl Marks {
                 epoch: batch.leader_epoch(),
                 crc: batch.header.crc,
             });
-            self.places.push(Place { segment, at: at as u64, end: end as u64 });
+            self.places.push(Place { segment, end: end as u64 });
             at = end;
         }
     }
@@ -131,11 +130,6 @@ impl Marks {
             }
             self.durable += 1;
         }
-    }
-
-    /// Where the last batch begins in its file, for messages.
-    pub fn last_place(&self) -> Option<(Offset, u64)> {
-        self.places.last().map(|place| (place.segment, place.at))
     }
 }
 

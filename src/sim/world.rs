@@ -521,16 +521,8 @@ impl<'p> World<'p> {
             .into_iter()
             .map(|(name, count)| (format!("property:{name}"), count))
             .collect();
-        let roles = [
-            RoleKind::Unattached,
-            RoleKind::Follower,
-            RoleKind::Prospective,
-            RoleKind::Candidate,
-            RoleKind::Leader,
-            RoleKind::Resigned,
-        ];
         for (&name, &count) in &self.marks_seen {
-            let is_role = roles.iter().any(|role| role.name() == name);
+            let is_role = RoleKind::ALL.iter().any(|role| role.name() == name);
             exercised.insert(format!("{}:{name}", if is_role { "left" } else { "note" }), count);
         }
         exercised

@@ -379,7 +379,7 @@ impl<'a> Reader<'a> {
         Ok(match self.number("note")? {
             0 => {
                 let role = self.number("role")?;
-                let role = ROLES.into_iter().find(|known| *known as u64 == role);
+                let role = RoleKind::ALL.into_iter().find(|known| *known as u64 == role);
                 let role = role.ok_or_else(|| self.error("role", "no role"))?;
                 Note::Became { role, epoch: self.epoch()?, leader: self.optional("leader", Reader::replica)? }
             }
@@ -440,12 +440,3 @@ impl<'a> Reader<'a> {
         })
     }
 }
-
-const ROLES: [RoleKind; 6] = [
-    RoleKind::Unattached,
-    RoleKind::Follower,
-    RoleKind::Prospective,
-    RoleKind::Candidate,
-    RoleKind::Leader,
-    RoleKind::Resigned,
-];
