@@ -1,5 +1,6 @@
 //! Arguments, call, print. One file per command; no logic.
 
+pub mod dump_log;
 pub mod hunt;
 pub mod list;
 pub mod run;
@@ -31,6 +32,8 @@ enum Command {
     List(list::Arguments),
     /// One real node on real ports.
     Serve(serve::Arguments),
+    /// What is in segments and indexes, as kafka-dump-log.sh prints it.
+    DumpLog(dump_log::Arguments),
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
@@ -42,6 +45,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Hunt(arguments) => hunt::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => return serve::run(&arguments),
+        Command::DumpLog(arguments) => return dump_log::run(&arguments),
     };
     exit.unwrap_or_else(|error| {
         eprintln!("kraftbed: {error}");

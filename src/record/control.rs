@@ -69,6 +69,11 @@ impl ControlRecord {
         Ok(records)
     }
 
+    /// One control record, from the key and the value of a record. Errors count bytes from the front of either.
+    pub fn parse(key: &[u8], value: &[u8]) -> Result<ControlRecord, DecodeError> {
+        ControlRecord::read(Reader::new(key, 0), Reader::new(value, 0))
+    }
+
     /// The number of the record's type. (Kafka: `ControlRecordType`.)
     pub fn kind(&self) -> i16 {
         match self {

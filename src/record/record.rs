@@ -27,8 +27,26 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// The value; `None` for a tombstone.
     pub value: Option<Bytes>,
-    /// How many headers follow (their bytes are checked and skipped).
+    /// How many headers follow.
     pub header_count: u32,
+    /// The headers as they were written, checked; [`Record::header_keys`] takes them apart.
+    pub headers: Bytes,
+}
+
+impl Record {
+    /// The names of the headers, in order. Java strings: what is not UTF-8 becomes U+FFFD.
+    pub fn header_keys(&self) -> Vec<String> {
+        let mut reader = Reader::new(&self.headers, 0);
+        let mut keys = Vec::new();
+        for _ in 0..self.header_count {
+            let Ok(Some(key)) = reader.nullable("header key") else { break };
+            keys.push(String::from_utf8_lossy(&self.headers[key]).into_owned());
+            if reader.nullable("header value").is_err() {
+                break;
+            }
+        }
+        keys
+    }
 }
 
 /// Why a client's batch may not enter the log, or why its records cannot be read.
@@ -189,6 +207,7 @@ pub(in crate::record) struct Span {
     pub(in crate::record) key: Option<Range<usize>>,
     pub(in crate::record) value: Option<Range<usize>>,
     pub(in crate::record) header_count: u32,
+    pub(in crate::record) headers: Range<usize>,
 }
 
 impl Span {
@@ -201,6 +220,7 @@ impl Span {
             key: self.key.map(part),
             value: self.value.map(part),
             header_count: self.header_count,
+            headers: if self.header_count == 0 { Bytes::new() } else { part(self.headers) },
         }
     }
 }
@@ -237,6 +257,7 @@ impl<'a> Spans<'a> {
         let header_count = reader.varint("header count")?;
         let header_count =
             u32::try_from(header_count).map_err(|_| reader.error("header count", "0 or more", header_count))?;
+        let headers = reader.at();
         for _ in 0..header_count {
             if reader.nullable("header key")?.is_none() {
                 return Err(reader.error("header key", "a key", "null"));
@@ -247,7 +268,7 @@ impl<'a> Spans<'a> {
             let found = format!("one that ends {} bytes off", reader.at().abs_diff(end));
             return Err(reader.error("record length", format!("a record of {length} bytes"), found));
         }
-        Ok(Some(Span { offset_delta, timestamp_delta, key, value, header_count }))
+        Ok(Some(Span { offset_delta, timestamp_delta, key, value, header_count, headers: headers..end }))
     }
 }
 
