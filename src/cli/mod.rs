@@ -3,6 +3,7 @@
 pub mod dump_log;
 pub mod hunt;
 pub mod list;
+pub mod quorum;
 pub mod run;
 pub mod serve;
 pub mod show;
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::Arguments),
     /// What is in segments and indexes, as kafka-dump-log.sh prints it.
     DumpLog(dump_log::Arguments),
+    /// A local quorum in one command; what kafka-metadata-quorum.sh says of any.
+    Quorum(quorum::Arguments),
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
@@ -46,6 +49,7 @@ pub fn main() -> std::process::ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => return serve::run(&arguments),
         Command::DumpLog(arguments) => return dump_log::run(&arguments),
+        Command::Quorum(arguments) => return quorum::run(&arguments),
     };
     exit.unwrap_or_else(|error| {
         eprintln!("kraftbed: {error}");

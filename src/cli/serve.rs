@@ -24,7 +24,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn key_and_value(text: &str) -> Result<(String, String), String> {
+/// Splits what `--override` is given.
+pub fn key_and_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.trim().into(), value.trim().into()))
 }

@@ -30,6 +30,7 @@ pub mod examiner;
 pub mod link;
 pub mod operation;
 pub mod outcome;
+pub mod quorum_info;
 pub mod session;
 pub mod values;
 pub mod wire;

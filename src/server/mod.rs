@@ -20,8 +20,11 @@
 //! | [`disk`], [`files`] | files |
 //! | [`clock`] | time |
 //! | [`console`] | what people read |
+//! | [`quorum`] | a local quorum of processes |
+//! | [`admin`] | asking a running quorum about itself |
 
 pub mod addresses;
+pub mod admin;
 pub mod client;
 pub mod clock;
 pub mod connection;
@@ -29,6 +32,7 @@ pub mod console;
 pub mod disk;
 pub mod files;
 pub mod network;
+pub mod quorum;
 pub mod run;
 pub mod signals;
 pub mod start;

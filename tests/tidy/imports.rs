@@ -62,6 +62,7 @@ pub const CRATES: &[(&str, &str)] = &[
     ("serde_json", "log/quorum_state scenario trace campaign cli"),
     // Sockets, signals, terminals.
     ("mio", "server"),
+    ("rustix", "server"),
     ("signal_hook", "server cli"),
     ("clap", "cli"),
     ("indicatif", "cli"),

@@ -1,0 +1,153 @@
+//! `kraftbed quorum start|describe`: a local quorum in one command, and what `kafka-metadata-quorum.sh` says of any.
+
+#![expect(clippy::disallowed_methods, reason = "commands know where they are")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::serve::key_and_value;
+use crate::client::quorum_info::Bootstrap;
+use crate::ids::Endpoint;
+use crate::server::admin;
+use crate::server::clock::wall;
+use crate::server::quorum::{Event, Plan, watch};
+
+/// What the command takes.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// A comma-separated list of host:port pairs to use for establishing the connection to the Kafka cluster.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = endpoint, conflicts_with = "bootstrap_controller", global = true)]
+    bootstrap_server: Vec<Endpoint>,
+    /// A comma-separated list of host:port pairs to use for establishing the connection to the Kafka controllers.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = endpoint, global = true)]
+    bootstrap_controller: Vec<Endpoint>,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Starts a local quorum of separate processes and watches it until Ctrl-C.
+    Start(Start),
+    /// Describe the metadata quorum info
+    Describe(Describe),
+}
+
+#[derive(Debug, clap::Args)]
+struct Start {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=99))]
+    nodes: u16,
+    /// Port of the first node; the others follow it.
+    #[arg(long, default_value_t = 9092)]
+    base_port: u16,
+    /// Where properties, logs and data are kept; a quorum that was there before goes on. Default: kraftbed-quorum in the
+    /// directory for temporary files.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// A property for every node; may be given several times.
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    overrides: Vec<(String, String)>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Describe {
+    /// A short summary of the quorum status and the other provides detailed information about the status of replication.
+    #[arg(long)]
+    status: bool,
+    /// Detailed information about the status of replication
+    #[arg(long)]
+    replication: bool,
+    /// Human-readable output
+    #[arg(long)]
+    human_readable: bool,
+}
+
+/// Runs the action. Failure is 1, as of Kafka's tool.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let done = match &arguments.action {
+        Action::Start(start) => start.run(),
+        Action::Describe(describe) => describe.run(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Start {
+    fn run(&self) -> Result<(), String> {
+        let directory = self.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("kraftbed-quorum"));
+        let directory = std::path::absolute(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        let overrides = self.overrides.clone();
+        let plan = Plan { nodes: self.nodes, base_port: self.base_port, directory, overrides };
+        let mut has_led = false;
+        let watched = watch(&plan, |event| {
+            println!("{}", describe_event(&event));
+            if matches!(event, Event::Leads { .. }) && !has_led {
+                has_led = true;
+                println!("bootstrap.servers={}", plan.bootstrap());
+            }
+        });
+        watched.map_err(|error| error.to_string())
+    }
+}
+
+fn describe_event(event: &Event) -> String {
+    match event {
+        Event::Started { node, endpoint, process, properties } => {
+            format!("node {node} on {endpoint}, process {process}: {}", properties.display())
+        }
+        Event::Leads { node, epoch } => format!("node {node} leads in epoch {epoch}"),
+        Event::Died { node, status, last_line } => format!("node {node} died, {status}: {last_line}"),
+        Event::Stopping => "stopping".into(),
+        Event::Stopped { node, status } => format!("node {node} stopped, {status}"),
+    }
+}
+
+impl Describe {
+    fn run(&self, arguments: &Arguments) -> Result<(), String> {
+        match (self.status, self.replication) {
+            (true, true) => {
+                return Err(
+                    "Only one of --status or --replication should be specified with describe sub-command".into()
+                );
+            }
+            (false, false) => {
+                return Err("One of --status or --replication must be specified with describe sub-command".into());
+            }
+            (true, false) if self.human_readable => {
+                return Err("The option --human-readable is only supported along with --replication".into());
+            }
+            _ => {}
+        }
+        let (servers, bootstrap) = match arguments.bootstrap_server.is_empty() {
+            false => (&arguments.bootstrap_server, Bootstrap::Servers),
+            true => (&arguments.bootstrap_controller, Bootstrap::Controllers),
+        };
+        if servers.is_empty() {
+            return Err("one of the arguments --bootstrap-server --bootstrap-controller is required".into());
+        }
+        let described = admin::describe(servers, bootstrap, API_TIMEOUT);
+        let (cluster_id, quorum) = described.map_err(|error| error.to_string())?;
+        let text = match self.status {
+            true => quorum.status(&cluster_id),
+            false => quorum.replication(self.human_readable.then(|| wall().0)),
+        };
+        println!("{}", text.ok_or_else(|| format!("the leader {} is not among the voters", quorum.leader))?);
+        Ok(())
+    }
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    let (host, port) = text.trim().rsplit_once(':').ok_or("expected HOST:PORT")?;
+    let port = port.parse().map_err(|_| format!("expected a port, found {port}"))?;
+    Ok(Endpoint::new(host.trim_start_matches('[').trim_end_matches(']'), port))
+}
+
+/// How long a quorum may take to answer. (Kafka: `default.api.timeout.ms`.)
+const API_TIMEOUT: Duration = Duration::from_secs(60);
