@@ -7,6 +7,7 @@ pub mod quorum;
 pub mod run;
 pub mod serve;
 pub mod show;
+pub mod storage;
 pub mod sweep;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::Arguments),
     /// What is in segments and indexes, as kafka-dump-log.sh prints it.
     DumpLog(dump_log::Arguments),
+    /// Formats a data directory and says what is in it, as kafka-storage.sh does.
+    Storage(storage::Arguments),
     /// A local quorum in one command; what kafka-metadata-quorum.sh says of any.
     Quorum(quorum::Arguments),
 }
@@ -49,6 +52,7 @@ pub fn main() -> std::process::ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => return serve::run(&arguments),
         Command::DumpLog(arguments) => return dump_log::run(&arguments),
+        Command::Storage(arguments) => return storage::run(&arguments),
         Command::Quorum(arguments) => return quorum::run(&arguments),
     };
     exit.unwrap_or_else(|error| {

@@ -30,6 +30,8 @@ pub struct ServerConfig {
     /// What to bind, parallel to `node.advertised`: the index is that of `node::Input::Opened`. An empty host means
     /// every address.
     pub listeners: Vec<Listener>,
+    /// Whether `cluster.id` was given. If not, a directory that is formatted says which cluster it belongs to.
+    pub names_cluster: bool,
     /// Size at which segments roll, bytes. (`metadata.log.segment.bytes`, 1 GiB.)
     pub segment_bytes: u64,
     /// What a person should know, a sentence each.
@@ -70,7 +72,8 @@ impl ServerConfig {
         let mut node = Config::new(raft);
         settings.names_and_limits(&mut node)?;
         let segment_bytes = settings.number("metadata.log.segment.bytes")?.unwrap_or(1 << 30);
-        Ok(ServerConfig { node, log_dir: settings.log_dir()?, listeners, segment_bytes, warnings })
+        let (log_dir, names_cluster) = (settings.log_dir()?, settings.given("cluster.id").is_some());
+        Ok(ServerConfig { node, log_dir, listeners, names_cluster, segment_bytes, warnings })
     }
 }
 

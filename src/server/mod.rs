@@ -18,6 +18,7 @@
 //! | [`start`] | from configuration and directory to a node |
 //! | [`network`], [`connection`], [`addresses`] | sockets |
 //! | [`disk`], [`files`] | files |
+//! | [`storage`] | data directories before a node runs on them |
 //! | [`clock`] | time |
 //! | [`console`] | what people read |
 //! | [`quorum`] | a local quorum of processes |
@@ -36,3 +37,4 @@ pub mod quorum;
 pub mod run;
 pub mod signals;
 pub mod start;
+pub mod storage;

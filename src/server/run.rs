@@ -80,7 +80,10 @@ pub fn serve(file: &Path, overrides: &[(String, String)]) -> Result<(), ServeErr
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one file that is read before there is a data directory")]
-fn read_properties(file: &Path, overrides: &[(String, String)]) -> Result<ServerConfig, ServeError> {
+pub(in crate::server) fn read_properties(
+    file: &Path,
+    overrides: &[(String, String)],
+) -> Result<ServerConfig, ServeError> {
     let configuration = |reason: String| ServeError::Configuration(format!("{}: {reason}", file.display()));
     let bytes = std::fs::read(file).map_err(|error| configuration(error.to_string()))?;
     let mut properties = Properties::parse(&bytes).map_err(|error| configuration(error.to_string()))?;

@@ -41,15 +41,24 @@ pub fn start(
     now: Now,
     out: &mut Vec<Output>,
 ) -> Result<Node, StartError> {
-    let ServerConfig { node: config, segment_bytes, .. } = config;
+    let ServerConfig { node: mut config, segment_bytes, names_cluster, .. } = config;
     if let Some(quirk) = Quirk::ALL.into_iter().find(|&quirk| config.raft.quirks.has(quirk)) {
         return Err(StartError::Planted(quirk));
     }
     let listing = directory.list()?;
     if !listing.iter().any(|(name, _)| is_data(*name)) {
-        format(&config, directory, console)?;
+        let meta = format(&config, directory)?;
+        let (root, id) = (directory.root().display(), &meta.directory_id);
+        console.log(
+            Level::Info,
+            "StorageTool",
+            format_args!("Formatted {root} with cluster.id {} directory.id {id}", meta.cluster_id),
+        );
     }
     let (recovered, layout) = recover(&config, segment_bytes, directory)?;
+    if !names_cluster {
+        config.cluster_id = recovered.meta.cluster_id.clone();
+    }
     check_owner(&config, &recovered.meta)?;
     report(&recovered, directory, console);
     let prng = Prng::new(random_word()?, 0);
@@ -57,7 +66,7 @@ pub fn start(
 }
 
 /// Makes an empty directory that of this node. (Kafka's test server formats by itself; so does this one.)
-fn format(config: &Config, directory: &mut DataDirectory, console: &Console) -> Result<(), StartError> {
+pub(in crate::server) fn format(config: &Config, directory: &mut DataDirectory) -> Result<MetaProperties, StartError> {
     let meta = MetaProperties {
         cluster_id: config.cluster_id.clone(),
         node_id: config.raft.id,
@@ -66,13 +75,7 @@ fn format(config: &Config, directory: &mut DataDirectory, console: &Console) -> 
     for operation in Layout::format(&meta) {
         directory.perform(&operation)?;
     }
-    let (root, id) = (directory.root().display(), &meta.directory_id);
-    console.log(
-        Level::Info,
-        "StorageTool",
-        format_args!("Formatted {root} with cluster.id {} directory.id {id}", meta.cluster_id),
-    );
-    Ok(())
+    Ok(meta)
 }
 
 /// Reads and repairs until recovery knows what there is.
@@ -138,7 +141,7 @@ fn is_data(name: FileName) -> bool {
 }
 
 /// A random UUID whose text a shell takes for no flag. (Kafka: `Uuid.randomUuid`.)
-fn random_directory_id() -> Result<DirectoryId, StartError> {
+pub(in crate::server) fn random_directory_id() -> Result<DirectoryId, StartError> {
     loop {
         let mut uuid = [0; 16];
         uuid[..8].copy_from_slice(&random_word()?.to_be_bytes());
