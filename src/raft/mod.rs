@@ -84,7 +84,7 @@
 //! - diverging fetches do not count for check-quorum in Java, so long truncations depose a leader: here they count;
 //! - an epoch at the edge of 31 bits overflows in Java: here nobody campaigns beyond it;
 //! - the leader counts its own end before the flush in Java, which loses acknowledged records with one voter: here after
-//!   it ([`LeaderCounts`] has the other order);
+//!   it (a quirk has the other order: [`Quirk::SingleVoterCountsAppended`](crate::quirk::Quirk));
 //! - a lone voter writes its candidacy and its leadership as one quorum-state: nobody is asked in between;
 //! - quorum-state is rewritten at the start only if it changes.
 //!
@@ -110,7 +110,7 @@ mod transition;
 pub mod view;
 pub mod voters;
 
-pub use config::{Config, LeaderCounts};
+pub use config::Config;
 pub use message::{ErrorCode, Request, Response};
 pub use note::Note;
 pub use replica::Replica;
@@ -232,8 +232,8 @@ pub enum Answer {
     Proposed(Proposed),
     /// To a read. `high_watermark` is `None` while unknown.
     Records { batches: Vec<RecordBatch>, start: Offset, high_watermark: Option<Offset> },
-    /// To a confirm: the high watermark, read while leadership was confirmed.
-    Confirmed(Offset),
+    /// To a confirm: the high watermark, read while leadership of this epoch was confirmed.
+    Confirmed { offset: Offset, epoch: Epoch },
     /// It never entered a log, or was not done.
     Refused(Refusal),
 }

@@ -2,8 +2,8 @@
 //!
 //! Its own flush runs beside replication: an append goes to the disk and to parked fetches in the same step, and counts
 //! for the leader only when the disk has answered (R6). The parts live in files of their own: `fetches` (replicas),
-//! `reads` (consumers), `proposals` (producers), `confirms` (linearizable reads); here are progress, the high watermark,
-//! check-quorum and heartbeats.
+//! `reads` (consumers), `loads` (either, when memory has not what they want), `proposals` (producers), `confirms`
+//! (linearizable reads); here are progress, the high watermark, check-quorum and heartbeats.
 //!
 //! **Invariants**
 //! - a leader never truncates; its epoch starts with its LEADER_CHANGE record.
@@ -12,15 +12,13 @@
 
 pub(in crate::raft) mod confirms;
 pub(in crate::raft) mod fetches;
+pub(in crate::raft) mod loads;
 pub(in crate::raft) mod proposals;
 pub(in crate::raft) mod reads;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::ids::{Offset, ReplicaId, ReplicaKey};
-use crate::log::{Gone, LoadId};
 use crate::quirk::Quirk;
 use crate::raft::calls::Asked;
 use crate::raft::context::Context;
@@ -28,11 +26,12 @@ use crate::raft::message::BeginQuorumEpochRequest;
 use crate::raft::parked::Parked;
 use crate::raft::role::leader::confirms::Confirm;
 use crate::raft::role::leader::fetches::ParkedFetch;
+use crate::raft::role::leader::loads::Loads;
 use crate::raft::role::leader::proposals::Proposals;
 use crate::raft::role::leader::reads::ParkedRead;
 use crate::raft::role::{Next, Transition};
 use crate::raft::voters::high_watermark;
-use crate::raft::{LeaderCounts, LinkId, Note, Progress, Request};
+use crate::raft::{LinkId, Note, Progress, Request};
 use crate::record::{BatchBuilder, ControlRecord};
 use crate::time::{Instant, Now, Timestamp};
 
@@ -50,18 +49,11 @@ pub(in crate::raft) struct Leader {
     reads: Parked<ParkedRead>,
     confirms: Parked<Confirm>,
     proposals: Proposals,
-    loads: Vec<(LoadId, Loading)>,
+    loads: Loads,
     /// Counts what R10 must put in order: confirms that arrive, fetches that are answered.
     moment: u64,
     /// Reused by the high watermark.
     ends: Vec<(ReplicaKey, Offset)>,
-}
-
-/// What a load is for.
-#[derive(Debug)]
-enum Loading {
-    Fetch(ParkedFetch),
-    Read(ParkedRead),
 }
 
 /// What the leader knows of another replica. (Kafka: `LeaderState.ReplicaState`.)
@@ -114,7 +106,7 @@ impl Leader {
             reads: Parked::default(),
             confirms: Parked::default(),
             proposals: Proposals::default(),
-            loads: Vec::new(),
+            loads: Loads::default(),
             moment: 0,
             ends: Vec::new(),
         };
@@ -139,6 +131,7 @@ impl Leader {
         self.expire_fetches(ctx);
         self.expire_reads(ctx);
         self.expire_confirms(ctx);
+        self.expire_loads(ctx);
         self.proposals.expire(ctx);
         if self.is_checked() && self.check_quorum_deadline <= now {
             ctx.note(Note::CheckQuorumFailed { epoch: ctx.election.epoch });
@@ -157,6 +150,7 @@ impl Leader {
             self.fetches.deadline(),
             self.reads.deadline(),
             self.confirms.deadline(),
+            self.loads.deadline(),
             self.proposals.deadline(),
         ];
         timers.into_iter().flatten().min()
@@ -168,18 +162,9 @@ impl Leader {
         self.update_high_watermark(ctx);
     }
 
-    /// The disk has brought what somebody waits for.
-    pub fn on_loaded(&mut self, ctx: &mut Context, load: LoadId, bytes: Result<Bytes, Gone>) {
-        let Some(index) = self.loads.iter().position(|(known, _)| *known == load) else { return };
-        match self.loads.swap_remove(index).1 {
-            Loading::Fetch(fetch) => self.on_fetch_loaded(ctx, fetch, bytes),
-            Loading::Read(read) => self.on_read_loaded(ctx, read, bytes),
-        }
-    }
-
     /// The log has grown: whoever waits for data gets it, durable or not. (It may travel; it may not be counted.)
     fn on_appended(&mut self, ctx: &mut Context) {
-        if ctx.config.leader_counts == LeaderCounts::Appended || ctx.quirks().has(Quirk::SingleVoterCountsAppended) {
+        if counts_appended(ctx) {
             self.update_high_watermark(ctx);
         }
         self.release_fetches(ctx);
@@ -187,9 +172,7 @@ impl Leader {
 
     /// The largest offset that a majority has durably, if it lies above the epoch's start.
     fn update_high_watermark(&mut self, ctx: &mut Context) {
-        let counts_appended = ctx.config.leader_counts == LeaderCounts::Appended
-            || (ctx.quirks().has(Quirk::SingleVoterCountsAppended) && ctx.is_only_voter());
-        let own_end = if counts_appended { ctx.log.end() } else { ctx.log.flushed() };
+        let own_end = if counts_appended(ctx) { ctx.log.end() } else { ctx.log.flushed() };
         self.ends.clear();
         self.ends.push((ctx.key, own_end));
         self.ends.extend(self.replicas.iter().filter_map(|replica| Some((replica.key, replica.end?))));
@@ -307,7 +290,7 @@ impl Leader {
         self.end_reads(ctx);
         self.end_confirms(ctx);
         self.end_fetches(ctx);
-        self.loads.clear();
+        self.end_loads(ctx);
     }
 
     /// The other voters, the one with the longest log first. (Kafka: `LeaderState.nonLeaderVotersByDescendingFetchOffset`.)
@@ -342,6 +325,11 @@ impl Leader {
     fn is_checked(&self) -> bool {
         self.replicas.iter().any(|replica| replica.is_voter)
     }
+}
+
+/// R6: a leader counts what it has flushed; Kafka's order, which loses records with one voter, is a quirk.
+fn counts_appended(ctx: &Context) -> bool {
+    ctx.quirks().has(Quirk::SingleVoterCountsAppended) && ctx.is_only_voter()
 }
 
 /// (Kafka: `LeaderState.CHECK_QUORUM_TIMEOUT_FACTOR`.)

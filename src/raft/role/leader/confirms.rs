@@ -49,8 +49,9 @@ impl Leader {
             return;
         }
         let confirmed_up_to = self.confirmed_up_to(ctx);
-        while let Some(parked) = self.confirms.take_first(|parked| parked.what.arrived < confirmed_up_to) {
-            ctx.answer(parked.ticket, Answer::Confirmed(high_watermark));
+        let epoch = ctx.election.epoch;
+        for parked in self.confirms.take_all(|parked| parked.what.arrived < confirmed_up_to) {
+            ctx.answer(parked.ticket, Answer::Confirmed { offset: high_watermark, epoch });
         }
     }
 
@@ -60,18 +61,18 @@ impl Leader {
             return false;
         }
         let asker = self.replicas.iter().find(|replica| replica.is_voter && replica.key.admits(key));
-        let newest = self.confirms.iter().map(|parked| parked.what.arrived).max();
+        let newest = self.confirms.last().map(|parked| parked.what.arrived);
         asker.is_some_and(|replica| newest.is_some_and(|newest| replica.confirmed <= newest))
     }
 
     pub(super) fn expire_confirms(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.confirms.take_due(ctx.instant()) {
+        for parked in self.confirms.take_due(ctx.instant()) {
             ctx.refuse(parked.ticket, Refusal::TimedOut);
         }
     }
 
     pub(super) fn end_confirms(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.confirms.take_first(|_| true) {
+        for parked in self.confirms.take_all(|_| true) {
             ctx.refuse_not_leader(parked.ticket);
         }
     }

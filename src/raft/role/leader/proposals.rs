@@ -101,7 +101,7 @@ impl Proposals {
     }
 
     pub fn expire(&mut self, ctx: &mut Context) {
-        while let Some(proposal) = self.waiting.take_due(ctx.instant()) {
+        for proposal in self.waiting.take_due(ctx.instant()) {
             ctx.answer(proposal.ticket, Answer::Proposed(Proposed::Unknown));
         }
         if self.waiting.is_empty() {
@@ -112,7 +112,7 @@ impl Proposals {
     }
 
     pub fn end(&mut self, ctx: &mut Context) {
-        while let Some(proposal) = self.waiting.take_first(|_| true) {
+        for proposal in self.waiting.take_all(|_| true) {
             ctx.answer(proposal.ticket, Answer::Proposed(Proposed::Unknown));
         }
     }
