@@ -33,7 +33,7 @@ pub struct Config {
     pub fetch_bytes_max: usize,
     /// Memory tail of the log, 32 MiB.
     pub log_tail_bytes_max: usize,
-    /// Unflushed bytes above which proposals are refused as busy, 64 MiB.
+    /// Unflushed bytes from which on the log is full, 64 MiB: producers wait, and are refused when their time is up.
     pub unflushed_bytes_max: usize,
     /// Loads that the disk is asked for at once on behalf of fetches and reads, 64; others wait for their turn.
     pub loads_max: usize,

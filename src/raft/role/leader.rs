@@ -24,7 +24,7 @@ use crate::raft::calls::Asked;
 use crate::raft::context::Context;
 use crate::raft::message::BeginQuorumEpochRequest;
 use crate::raft::parked::Parked;
-use crate::raft::role::leader::confirms::Confirm;
+use crate::raft::role::leader::confirms::{Confirm, Recognition};
 use crate::raft::role::leader::fetches::ParkedFetch;
 use crate::raft::role::leader::loads::Loads;
 use crate::raft::role::leader::proposals::Proposals;
@@ -42,6 +42,7 @@ pub(in crate::raft) struct Leader {
     pub epoch_start: Offset,
     /// Whether `Note::Leads` was emitted.
     pub leads: bool,
+    began: Instant,
     replicas: Vec<ReplicaState>,
     check_quorum_deadline: Instant,
     heartbeat_deadline: Instant,
@@ -70,8 +71,8 @@ struct ReplicaState {
     counts_for_quorum: bool,
     /// The link and the moment of the last answer to one of its fetches (R10).
     answered: Option<(LinkId, u64)>,
-    /// It has recognised this leader after this moment (R10).
-    confirmed: u64,
+    /// When it recognised this leader last (R10).
+    recognised: Option<Recognition>,
 }
 
 impl ReplicaState {
@@ -85,7 +86,7 @@ impl ReplicaState {
             leader_end_then: Offset::ZERO,
             counts_for_quorum: false,
             answered: None,
-            confirmed: 0,
+            recognised: None,
         }
     }
 }
@@ -99,6 +100,7 @@ impl Leader {
         let leader = Leader {
             epoch_start,
             leads: false,
+            began: ctx.instant(),
             replicas: ctx.remote_voters().map(|voter| ReplicaState::new(voter.key, true)).collect(),
             check_quorum_deadline: ctx.instant() + check_quorum_timeout(ctx),
             heartbeat_deadline: ctx.instant(),
@@ -205,13 +207,13 @@ impl Leader {
         let moment = self.moment;
         let replica = &mut self.replicas[index];
         // R10: it asks again on the link that an answer went out on, so it asks after that answer.
-        if let Some((answered_on, then)) = replica.answered
+        if let Some((answered_on, after)) = replica.answered
             && answered_on == link
         {
-            replica.confirmed = replica.confirmed.max(then);
+            replica.recognised = Some(Recognition { after, answered_on, asked_on: link });
         }
         if any_confirms {
-            replica.confirmed = moment + 1;
+            replica.recognised = Some(Recognition { after: moment + 1, answered_on: link, asked_on: link });
         }
         replica.last_fetch = Some(ctx.now);
         replica.counts_for_quorum = replica.is_voter;
@@ -300,12 +302,12 @@ impl Leader {
         voters.into_iter().map(|replica| replica.key).collect()
     }
 
-    /// One row per replica, this one included, voters first.
-    pub fn progress(&self, ctx: &Context) -> Vec<Progress> {
+    /// One row per replica, voters first; this one's log ends at `own_end`, as durably as the others'.
+    pub fn progress(&self, ctx: &Context, own_end: Offset) -> Vec<Progress> {
         let own = Progress {
             key: ctx.key,
             is_voter: ctx.is_voter(),
-            end: Some(ctx.log.end()),
+            end: Some(own_end),
             last_fetch: Some(ctx.now.wall),
             last_caught_up: Some(ctx.now.wall),
         };
@@ -319,6 +321,31 @@ impl Leader {
         let mut rows: Vec<Progress> = std::iter::once(own).chain(others).collect();
         rows.sort_by_key(|row| (!row.is_voter, row.key));
         rows
+    }
+
+    /// What holds of a leader after every step; see `invariants`.
+    pub fn check(&self, ctx: &Context) {
+        let now = ctx.instant();
+        assert!(self.epoch_start < ctx.log.end(), "an epoch begins with its LEADER_CHANGE record");
+        assert!(self.leads == ctx.high_watermark.is_some(), "who knows a high watermark of its epoch leads it");
+        assert!(ctx.high_watermark.is_none_or(|known| known > self.epoch_start), "older epochs commit with one's own");
+        let voters = || self.replicas.iter().filter(|replica| replica.is_voter);
+        assert!(voters().count() == ctx.remote_voters().count(), "a leader keeps account of every other voter");
+        for replica in &self.replicas {
+            assert!(replica.end <= Some(ctx.log.end()), "a replica holds more than its leader");
+            let has_recognised = replica.recognised.is_none_or(|last| last.answered_on == last.asked_on);
+            assert!(has_recognised, "a fetch on another link than the answer proves nothing (R10)");
+        }
+        if !self.is_checked() {
+            return;
+        }
+        let timeout = check_quorum_timeout(ctx);
+        assert!(self.check_quorum_deadline > now, "a leader that a majority has left leads on");
+        // The voters that made up the last quorum had fetched since the one before, at most one timeout earlier.
+        let is_recent = |at: Instant| at + timeout * 2 > now;
+        let heard = voters().filter(|voter| voter.last_fetch.is_some_and(|fetch| is_recent(fetch.monotonic))).count();
+        let is_followed = heard + usize::from(ctx.is_voter()) >= ctx.voters().majority();
+        assert!(is_followed || is_recent(self.began), "a leader that a majority has left does not notice");
     }
 
     /// Check-quorum means nothing to a voter that is alone.

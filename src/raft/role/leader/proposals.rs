@@ -38,6 +38,10 @@ enum Fate {
 }
 
 impl Leader {
+    pub fn is_full(&self, ctx: &Context) -> bool {
+        self.proposals.is_full(ctx)
+    }
+
     pub fn on_propose(
         &mut self,
         ctx: &mut Context,
@@ -121,6 +125,10 @@ impl Proposals {
         self.waiting.deadline()
     }
 
+    fn is_full(&self, ctx: &Context) -> bool {
+        ctx.log.unflushed_bytes() >= ctx.config.unflushed_bytes_max || self.waiting.len() >= ctx.config.parked_max
+    }
+
     fn await_outcome(&mut self, ctx: &mut Context, ticket: Ticket, acks: Acks, deadline: Instant, base: Offset) {
         let end = ctx.log.end();
         match acks {
@@ -151,8 +159,7 @@ fn judge(ctx: &Context, proposals: &Proposals, batches: &[RecordBatch]) -> Resul
     if batches.is_empty() || batches.iter().any(|batch| is_unfit(batch) || is_one_of_many(batch)) {
         return Err(Refusal::InvalidRecord);
     }
-    let is_full = ctx.log.unflushed_bytes() >= ctx.config.unflushed_bytes_max;
-    if is_full || proposals.waiting.len() >= ctx.config.parked_max {
+    if proposals.is_full(ctx) {
         return Err(Refusal::Busy);
     }
     match ctx.log.producers().admit(&batches[0], ctx.log.start()) {
