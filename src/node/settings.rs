@@ -32,6 +32,8 @@ pub struct ServerConfig {
     pub listeners: Vec<Listener>,
     /// Size at which segments roll, bytes. (`metadata.log.segment.bytes`, 1 GiB.)
     pub segment_bytes: u64,
+    /// How long nothing may move on a connection. (`connections.max.idle.ms`, 10 min.)
+    pub connection_idle_max: Duration,
     /// What a person should know, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -70,7 +72,9 @@ impl ServerConfig {
         let mut node = Config::new(raft);
         settings.names_and_limits(&mut node)?;
         let segment_bytes = settings.number("metadata.log.segment.bytes")?.unwrap_or(1 << 30);
-        Ok(ServerConfig { node, log_dir: settings.log_dir()?, listeners, segment_bytes, warnings })
+        let connection_idle_max = Duration::from_millis(settings.number("connections.max.idle.ms")?.unwrap_or(600_000));
+        let log_dir = settings.log_dir()?;
+        Ok(ServerConfig { node, log_dir, listeners, segment_bytes, connection_idle_max, warnings })
     }
 }
 
@@ -374,6 +378,7 @@ const KEYS: &[&str] = &[
     "advertised.listeners",
     "broker.id",
     "cluster.id",
+    "connections.max.idle.ms",
     "controller.listener.names",
     "controller.quorum.append.linger.ms",
     "controller.quorum.bootstrap.servers",

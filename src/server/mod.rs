@@ -16,7 +16,7 @@
 //! |---|---|
 //! | [`run`] | the loop, and `serve`: from a properties file to exit |
 //! | [`start`] | from configuration and directory to a node |
-//! | [`network`], [`connection`], [`addresses`] | sockets |
+//! | [`network`], [`connection`], [`addresses`], [`hits`] | sockets, and the limits that they run into |
 //! | [`disk`], [`files`] | files |
 //! | [`clock`] | time |
 //! | [`console`] | what people read |
@@ -28,6 +28,7 @@ pub mod connection;
 pub mod console;
 pub mod disk;
 pub mod files;
+pub mod hits;
 pub mod network;
 pub mod run;
 pub mod signals;

@@ -14,6 +14,7 @@ use crate::log::{DiskSeq, FileRange, Gone, LoadId};
 use crate::node::properties::Properties;
 use crate::node::settings::ServerConfig;
 use crate::node::{Input, Node, Output};
+use crate::server::addresses::Policy;
 use crate::server::clock::Clock;
 use crate::server::console::{Console, Level, log};
 use crate::server::disk::Disk;
@@ -97,7 +98,11 @@ impl Server {
         let node = &config.node;
         let console = Console::new(node.raft.id);
         let mut directory = DataDirectory::open(Path::new(&config.log_dir)).map_err(StartError::File)?;
-        let limits = Limits { connections_max: node.connections_max, frame_bytes_max: node.frame_bytes_max };
+        let limits = Limits {
+            frame_bytes_max: node.frame_bytes_max,
+            idle_max: config.connection_idle_max,
+            names: Policy::Trusted,
+        };
         let mut network = Network::new(limits)?;
         let mut signals = Signals::catch()?;
         network.watch_signals(signals.source())?;
@@ -112,11 +117,11 @@ impl Server {
         }
         let voters = node.raft.voters.iter().filter_map(|voter| node.raft.voters.endpoint(voter.key.id));
         for endpoint in node.raft.bootstrap.iter().chain(voters) {
-            network.learn(endpoint, clock.monotonic());
+            network.trust(endpoint, clock.monotonic());
         }
         let mut outputs = Vec::new();
         let node = start(config, &mut directory, &console, clock.now(), &mut outputs)?;
-        let disk = Disk::start(directory, network.waker()?)?;
+        let disk = Disk::start(directory, network.waker())?;
         let mut server = Server {
             node,
             network,
@@ -153,7 +158,7 @@ impl Server {
         while let Some(event) = self.network.next_event() {
             self.on_event(event)?;
         }
-        for warning in self.network.take_warnings() {
+        for warning in self.network.hits().take_warnings() {
             self.console.log(Level::Warn, "SocketServer", warning);
         }
         if self.node.deadline().is_some_and(|deadline| deadline <= self.clock.monotonic()) {

@@ -57,6 +57,8 @@ pub const CRATES: &[(&str, &str)] = &[
     ("serde_json", "log/quorum_state scenario trace campaign cli"),
     // Sockets, signals, terminals.
     ("mio", "server"),
+    // What std lacks and a safe call has: allocating a file ahead, keepalive.
+    ("rustix", "server"),
     ("signal_hook", "server cli"),
     ("clap", "cli"),
     ("indicatif", "cli"),
