@@ -36,6 +36,8 @@ pub struct ServerConfig {
     pub connection_idle_max: Duration,
     /// What a person should know, a sentence each.
     pub warnings: Vec<String>,
+    /// Keys of Kafka's files that mean nothing here, a sentence each, for who wants to know.
+    pub ignored: Vec<String>,
 }
 
 /// Why properties make no configuration.
@@ -74,7 +76,8 @@ impl ServerConfig {
         let segment_bytes = settings.number("metadata.log.segment.bytes")?.unwrap_or(1 << 30);
         let connection_idle_max = Duration::from_millis(settings.number("connections.max.idle.ms")?.unwrap_or(600_000));
         let log_dir = settings.log_dir()?;
-        Ok(ServerConfig { node, log_dir, listeners, segment_bytes, connection_idle_max, warnings })
+        let ignored = settings.ignored_keys();
+        Ok(ServerConfig { node, log_dir, listeners, segment_bytes, connection_idle_max, warnings, ignored })
     }
 }
 
@@ -188,12 +191,12 @@ impl Settings<'_> {
             Ok(())
         };
         // The prototype's name of what became the backoff.
-        if let Some(jitter) = self.properties.find("quorum.election.jitter.max.ms") {
-            raft.election_backoff_max = Duration::from_millis(number(jitter)?);
+        let backoff = ["controller.quorum.election.backoff.max.ms", "quorum.election.backoff.max.ms"];
+        if let Some(property) = self.one_of(&[backoff[0], backoff[1], "quorum.election.jitter.max.ms"])? {
+            raft.election_backoff_max = Duration::from_millis(number(property)?);
         }
         duration("election.timeout.ms", &mut raft.election_timeout)?;
         duration("fetch.timeout.ms", &mut raft.fetch_timeout)?;
-        duration("election.backoff.max.ms", &mut raft.election_backoff_max)?;
         duration("request.timeout.ms", &mut raft.request_timeout)?;
         duration("retry.backoff.ms", &mut raft.retry_backoff)?;
         if let Some(property) = self.one_of(&["controller.quorum.fetch.max.bytes", "quorum.fetch.max.bytes"])? {
@@ -290,6 +293,11 @@ impl Settings<'_> {
         });
         repeated.chain(unknown).collect()
     }
+
+    fn ignored_keys(&self) -> Vec<String> {
+        let ignored = self.properties.iter().filter(|property| IGNORED.contains(&&property.key[..]));
+        ignored.map(|property| format!("{}: {} means nothing here", property.origin, property.key)).collect()
+    }
 }
 
 /// `id@host:port,…`.
@@ -330,9 +338,7 @@ fn listeners(property: &Property) -> Result<Vec<Listener>, SettingsError> {
 fn endpoint(property: &Property, text: &str) -> Result<Endpoint, SettingsError> {
     let expected = || wrong(property, format!("expected host:port, found {text:?}"));
     let at = text.split_once("://").map_or(text, |(_, at)| at);
-    let (host, port) = at.rsplit_once(':').ok_or_else(expected)?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(Endpoint::new(host, port.parse().map_err(|_| expected())?))
+    Endpoint::parse(at).ok_or_else(expected)
 }
 
 fn replica_id(property: &Property, text: &str) -> Result<ReplicaId, SettingsError> {
@@ -372,8 +378,7 @@ fn distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-/// Every key that means something here, and those of Kafka's sample files that may stand there without meaning
-/// anything.
+/// Every key that may stand in a file without a warning.
 const KEYS: &[&str] = &[
     "advertised.listeners",
     "broker.id",
@@ -422,6 +427,22 @@ const KEYS: &[&str] = &[
     "socket.request.max.bytes",
     "socket.send.buffer.bytes",
     "verbose",
+    "zookeeper.connect",
+    "zookeeper.connection.timeout.ms",
+];
+
+/// Those of them that Kafka's sample files carry and that have nothing to set here.
+const IGNORED: &[&str] = &[
+    "controller.quorum.append.linger.ms",
+    "controller.quorum.fetch.snapshot.max.bytes",
+    "inter.broker.listener.name",
+    "listener.security.protocol.map",
+    "num.io.threads",
+    "num.network.threads",
+    "process.roles",
+    "quorum.append.linger.ms",
+    "socket.receive.buffer.bytes",
+    "socket.send.buffer.bytes",
     "zookeeper.connect",
     "zookeeper.connection.timeout.ms",
 ];

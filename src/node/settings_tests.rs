@@ -25,6 +25,7 @@ fn the_files_of_the_readme_start_three_nodes() {
     assert_eq!(config.listeners, config.node.advertised);
     assert!(config.node.verbose);
     assert_eq!(config.warnings, [""; 0]);
+    assert_eq!(config.ignored, ["line 7: zookeeper.connect means nothing here"]);
     assert_eq!(&*config.node.cluster_id, "AAAAAAAAAAAAAAAAAAAAAA");
     assert_eq!(config.node.raft.election_timeout, Duration::from_secs(1), "today's default");
 }
@@ -86,6 +87,10 @@ fn contradictions_name_both_places() {
         ("node.id=-1", "line 3: node.id: expected a node id of 0 or more, found \"-1\""),
         ("node.id=1\nquorum.voters=1@a", "line 4: quorum.voters: expected host:port, found \"a\""),
         ("node.id=1\nverbose=yes", "line 4: verbose: expected true or false, found \"yes\""),
+        (
+            "node.id=1\nquorum.election.jitter.max.ms=5\nquorum.election.backoff.max.ms=6",
+            "line 5 and line 4: quorum.election.backoff.max.ms is \"6\" and quorum.election.jitter.max.ms is \"5\"",
+        ),
         ("", "node.id (or broker.id) is missing"),
     ];
     for (text, error) in cases {

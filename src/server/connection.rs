@@ -84,7 +84,12 @@ impl Connection {
 
     /// Whether frames may be taken from it: it stands, is not held, and its peer takes what we send.
     pub fn may_read(&self) -> bool {
-        matches!(self.stage, Stage::Open) && !self.is_held && self.outgoing_bytes < OUTGOING_BYTES_CHOKE
+        matches!(self.stage, Stage::Open) && !self.is_held && !self.is_choked()
+    }
+
+    /// Whether its peer must first take what was sent before anything more is read from it.
+    pub fn is_choked(&self) -> bool {
+        self.outgoing_bytes >= OUTGOING_BYTES_CHOKE
     }
 
     /// Begins a turn with a full share of bytes to read.

@@ -14,6 +14,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustix::fs::FallocateFlags;
@@ -21,12 +22,16 @@ use rustix::io::Errno;
 
 use crate::log::layout::Directory;
 use crate::log::{FileName, FileOp, FileRange};
+use crate::server::clock::Clock;
 
 /// A directory of `log.dirs`, open and locked.
 #[derive(Debug)]
 pub struct DataDirectory {
     root: PathBuf,
     open: Vec<OpenFile>,
+    clock: Clock,
+    /// How long syncs took that nobody has asked about yet.
+    sync_times: Vec<Duration>,
     _lock: File,
 }
 
@@ -73,7 +78,13 @@ impl DataDirectory {
             fs::create_dir(&partition).map_err(|source| failed("create directory", &partition, source))?;
             sync_directory(root)?;
         }
-        Ok(DataDirectory { root: root.to_path_buf(), open: Vec::new(), _lock: lock })
+        Ok(DataDirectory {
+            root: root.to_path_buf(),
+            open: Vec::new(),
+            clock: Clock::start(),
+            sync_times: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// The directory's path.
@@ -111,9 +122,11 @@ impl DataDirectory {
             FileOp::Preallocate { file, length } => self.preallocate(*file, *length),
             FileOp::Truncate { file, length } => self.set_length("truncate", *file, *length),
             FileOp::Sync { file } => {
-                let path = self.path(*file);
+                let (path, begun) = (self.path(*file), self.clock.monotonic());
                 // fdatasync: it writes the length too when a reader needs it, and spares the journal the times.
-                self.handle(*file)?.file.sync_data().map_err(|source| failed("sync", &path, source))
+                self.handle(*file)?.file.sync_data().map_err(|source| failed("sync", &path, source))?;
+                self.sync_times.push(self.clock.monotonic().since(begun));
+                Ok(())
             }
             FileOp::SyncDirectory(directory) => {
                 let path = match directory {
@@ -137,6 +150,11 @@ impl DataDirectory {
                 }
             }
         }
+    }
+
+    /// How long each sync took since the last call.
+    pub fn take_sync_times(&mut self) -> impl Iterator<Item = Duration> {
+        self.sync_times.drain(..)
     }
 
     fn write(&mut self, name: FileName, at: u64, bytes: &[Bytes]) -> Result<(), FileError> {

@@ -38,6 +38,12 @@ impl Hits {
         self.warnings.push(format!("{what} [{limit}]{more}"));
     }
 
+    /// The limit of that name was hit, as happens every day: nobody is told.
+    pub fn count(&mut self, limit: &'static str) {
+        let hit = self.hits.entry(limit).or_default();
+        (hit.count, hit.told) = (hit.count + 1, hit.told + 1);
+    }
+
     /// How often each limit was hit, by name.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.hits.iter().map(|(limit, hit)| (*limit, hit.count))

@@ -19,7 +19,7 @@
 //! | [`network`], [`connection`], [`addresses`], [`hits`] | sockets, and the limits that they run into |
 //! | [`disk`], [`files`] | files |
 //! | [`clock`] | time |
-//! | [`console`] | what people read |
+//! | [`console`], [`metrics`] | what people and their tools read |
 
 pub mod addresses;
 pub mod client;
@@ -29,6 +29,7 @@ pub mod console;
 pub mod disk;
 pub mod files;
 pub mod hits;
+pub mod metrics;
 pub mod network;
 pub mod run;
 pub mod signals;

@@ -282,11 +282,15 @@ impl Network {
     /// `Closed` is on the way.
     pub fn send(&mut self, id: ConnectionId, frame: Frame) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let was_choked = connection.is_choked();
         if !connection.queue(frame) {
             let what = format_args!("closed connection {id}: the peer does not read what it asked for");
             self.hits.add("outgoing bytes", self.now, what);
             let event = self.lose(id);
             return self.news.push_back(event);
+        }
+        if !was_choked && connection.is_choked() {
+            self.hits.count("outgoing bytes choke");
         }
         self.unsent.push(id);
     }
