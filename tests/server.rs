@@ -6,7 +6,7 @@ mod quorum;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -199,7 +199,7 @@ fn today_s_form_gives_the_directory_its_id() {
         command.args(["serve", "--config"]).arg(quorum.properties(1)).args(["--replica-directory-id", id]);
         command
     };
-    let mut first = serve(id).spawn().expect("the binary can be run");
+    let mut first = serve(id).stderr(Stdio::null()).spawn().expect("the binary can be run");
     quorum.wait_for("a node that listens", || TcpStream::connect(("127.0.0.1", port)).ok());
     let meta = quorum.log_directory(1).join("meta.properties");
     quorum.wait_for("its id on disk", || std::fs::read_to_string(&meta).ok().filter(|text| text.contains(id)));
@@ -313,21 +313,18 @@ fn who_does_not_read_and_who_does_not_finish_keeps_nobody_waiting() {
     }
     // ApiVersions v0, again and again, and nobody reads: the sockets fill, then the node stops reading.
     let question = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff].repeat(1000);
-    let mut mutes: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
-    for mute in &mut mutes {
+    let mut mutes: Vec<(TcpStream, usize)> = (0..4).map(|_| (connect(), 0)).collect();
+    for (mute, _) in &mut mutes {
         mute.set_nonblocking(true).expect("a socket");
-        let mut sent = 0;
-        quorum.wait_for("a node that takes no more", || match mute.write(&question[sent % 14..]) {
-            Ok(count) => {
-                sent += count;
-                None
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
-                Some(())
-            }
-        });
     }
+    quorum.wait_for("a node that reads nothing more from them", || {
+        for (mute, sent) in &mut mutes {
+            while let Ok(count) = mute.write(&question[*sent % 14..]) {
+                *sent += count;
+            }
+        }
+        (metric(port, "kraftbed_limit_hits_total{limit=\"outgoing bytes choke\"}") >= Some(4)).then_some(())
+    });
     produce(&mut speaker, &numbers(1..2));
     assert_eq!(read_all(&mut client(&quorum, 1)), numbers(0..2));
 }
@@ -362,5 +359,5 @@ fn a_contradiction_is_refused_with_both_places() {
     let output = command.arg("serve").arg(quorum.properties(1)).output().expect("the binary can be run");
     let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{log}");
-    assert!(log.contains("line 7 and line 1: node.id is \"7\" and broker.id is \"1\""), "{log}");
+    assert!(log.contains("line 8 and line 1: node.id is \"7\" and broker.id is \"1\""), "{log}");
 }
