@@ -66,8 +66,10 @@ impl ServerConfig {
         let settings = Settings { properties };
         let mut warnings = settings.unknown_keys();
         let id = settings.replica_id()?;
-        let (listeners, advertised) = settings.listeners(&mut warnings)?;
-        let voters = settings.voters(id, &advertised, &mut warnings)?;
+        let (listeners, mut advertised) = settings.listeners(&mut warnings)?;
+        let members = settings.members(id, &advertised, &mut warnings)?;
+        settings.heed_quorum(id, &members, &listeners, &mut advertised, &mut warnings);
+        let voters = voter_set(id, members, &advertised);
         let mut raft = raft::Config::new(id, voters);
         raft.listeners = advertised;
         settings.timeouts(&mut raft)?;
@@ -120,7 +122,7 @@ impl Settings<'_> {
         let advertised = bound.iter().map(|at| {
             let told = told.as_ref().and_then(|(_, told)| told.iter().find(|told| told.name == at.name));
             let told = told.unwrap_or(at);
-            match told.endpoint.host.is_empty() {
+            match is_everywhere(&told.endpoint) {
                 true => Listener { name: at.name.clone(), endpoint: Endpoint::new("localhost", told.endpoint.port) },
                 false => told.clone(),
             }
@@ -129,11 +131,17 @@ impl Settings<'_> {
         Ok((bound, advertised))
     }
 
-    fn voters(&self, id: ReplicaId, own: &[Listener], warnings: &mut Vec<String>) -> Result<VoterSet, SettingsError> {
+    /// Who votes, and where it is said to listen.
+    fn members(
+        &self,
+        id: ReplicaId,
+        own: &[Listener],
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<(ReplicaId, Endpoint)>, SettingsError> {
         let dynamic = self.given("controller.quorum.bootstrap.servers");
         let named = self.one_of(&["controller.quorum.voters", "quorum.voters"])?;
         let named = named.filter(|named| !named.value.trim().is_empty());
-        let members = match (named, dynamic) {
+        Ok(match (named, dynamic) {
             (Some(named), Some(dynamic)) => {
                 let reason = "static voters and controller.quorum.bootstrap.servers exclude each other".into();
                 return Err(SettingsError { at: vec![named.origin, dynamic.origin], reason });
@@ -147,18 +155,30 @@ impl Settings<'_> {
                 warnings.push(format!("no quorum is named: node {id} is a quorum of its own"));
                 vec![(id, own[0].endpoint.clone())]
             }),
+        })
+    }
+
+    /// What the quorum says of this node: a listener on every interface is advertised as the others know it, and one that
+    /// they look for in vain is worth a word.
+    fn heed_quorum(
+        &self,
+        id: ReplicaId,
+        members: &[(ReplicaId, Endpoint)],
+        bound: &[Listener],
+        own: &mut [Listener],
+        warnings: &mut Vec<String>,
+    ) {
+        let Some((_, told)) = members.iter().find(|(member, _)| *member == id) else {
+            return warnings.push(format!("node {id} is not among the voters: it observes"));
         };
-        if members.iter().all(|(member, _)| *member != id) {
-            warnings.push(format!("node {id} is not among the voters: it observes"));
+        let is_untold = self.given("advertised.listeners").is_none();
+        if is_untold && is_everywhere(&bound[0].endpoint) && bound[0].endpoint.port == told.port {
+            own[0].endpoint = told.clone();
         }
-        let voters = members.into_iter().map(|(member, endpoint)| {
-            let key = ReplicaKey::of(member);
-            match member == id {
-                true => Voter { key, endpoints: own.to_vec() },
-                false => Voter { key, endpoints: vec![Listener { name: own[0].name.clone(), endpoint }] },
-            }
-        });
-        Ok(VoterSet::new(voters.collect()))
+        // Behind a translated address that may be meant; everywhere else the others look for this node in vain.
+        if own.iter().all(|at| at.endpoint != *told) {
+            warnings.push(format!("the quorum has node {id} at {told}, but it is advertised at {}", own[0].endpoint));
+        }
     }
 
     /// `quorum.bootstrap.voters=1,2,3` names ids, `quorum.bootstrap.servers` endpoints; they are paired by position.
@@ -300,6 +320,18 @@ impl Settings<'_> {
     }
 }
 
+/// The members, this one with all of its listeners.
+fn voter_set(id: ReplicaId, members: Vec<(ReplicaId, Endpoint)>, own: &[Listener]) -> VoterSet {
+    let voters = members.into_iter().map(|(member, endpoint)| {
+        let key = ReplicaKey::of(member);
+        match member == id {
+            true => Voter { key, endpoints: own.to_vec() },
+            false => Voter { key, endpoints: vec![Listener { name: own[0].name.clone(), endpoint }] },
+        }
+    });
+    VoterSet::new(voters.collect())
+}
+
 /// `id@host:port,…`.
 fn named_voters(property: &Property) -> Result<Vec<(ReplicaId, Endpoint)>, SettingsError> {
     let voter = |item: &str| {
@@ -339,6 +371,11 @@ fn endpoint(property: &Property, text: &str) -> Result<Endpoint, SettingsError> 
     let expected = || wrong(property, format!("expected host:port, found {text:?}"));
     let at = text.split_once("://").map_or(text, |(_, at)| at);
     Endpoint::parse(at).ok_or_else(expected)
+}
+
+/// Whether it stands for every interface, which is nothing to connect to.
+fn is_everywhere(endpoint: &Endpoint) -> bool {
+    matches!(&*endpoint.host, "" | "0.0.0.0" | "::")
 }
 
 fn replica_id(property: &Property, text: &str) -> Result<ReplicaId, SettingsError> {

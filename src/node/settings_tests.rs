@@ -54,6 +54,25 @@ fn a_node_without_a_quorum_is_one() {
 }
 
 #[test]
+fn a_node_that_is_not_where_the_quorum_looks_for_it_is_told() {
+    let config = read("node.id=1\nlisteners=PLAINTEXT://h:9092\nlog.dirs=d\nquorum.voters=1@h:9093,2@i:9093");
+    assert_eq!(
+        config.expect("well-formed").warnings,
+        ["the quorum has node 1 at h:9093, but it is advertised at h:9092"]
+    );
+}
+
+#[test]
+fn a_listener_on_every_interface_is_advertised_as_the_quorum_knows_it() {
+    for host in ["", "0.0.0.0", "[::]"] {
+        let text = format!("node.id=1\nlisteners=PLAINTEXT://{host}:9092\nlog.dirs=d\nquorum.voters=1@h:9092,2@i:9092");
+        let config = read(&text).expect("well-formed");
+        assert_eq!(config.node.advertised[0].endpoint, Endpoint::new("h", 9092), "{host:?}");
+        assert_eq!(config.warnings, [""; 0]);
+    }
+}
+
+#[test]
 fn peers_use_the_controller_listener() {
     let config = read(
         "node.id=1\nlog.dirs=d\nlisteners=PLAINTEXT://:9092,CONTROLLER://[::1]:9093\n\

@@ -16,12 +16,13 @@
 //! |---|---|
 //! | [`run`] | the loop, and `serve`: from a properties file to exit |
 //! | [`start`] | from configuration and directory to a node |
-//! | [`network`], [`connection`], [`addresses`], [`hits`] | sockets, and the limits that they run into |
+//! | [`network`], [`binding`], [`connection`], [`addresses`], [`hits`] | sockets, and the limits that they run into |
 //! | [`disk`], [`files`] | files |
 //! | [`clock`] | time |
 //! | [`console`], [`metrics`] | what people and their tools read |
 
 pub mod addresses;
+pub mod binding;
 pub mod client;
 pub mod clock;
 pub mod connection;

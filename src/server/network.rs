@@ -14,7 +14,6 @@
 //!   decision, which knows who is a voter.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +26,8 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::ids::{Endpoint, Listener};
 use crate::protocol::{ConnectionId, Frame};
-use crate::server::addresses::{Addresses, Found, Policy, resolve};
+use crate::server::addresses::{Addresses, Found, Policy};
+use crate::server::binding::{BindError, bind};
 use crate::server::connection::{Connection, Incoming, Stage};
 use crate::server::hits::Hits;
 use crate::time::Instant;
@@ -93,15 +93,6 @@ pub enum Event {
     Signalled,
 }
 
-/// Why a listener could not be bound.
-#[derive(Debug)]
-pub struct BindError {
-    /// Which one.
-    pub listener: Listener,
-    /// What the operating system said.
-    pub source: io::Error,
-}
-
 #[derive(Debug)]
 struct Acceptor {
     socket: TcpListener,
@@ -154,24 +145,9 @@ impl Network {
 
     /// Listens; connections are reported with `index`. A name with several addresses listens on each that this machine has.
     pub fn listen(&mut self, index: usize, listener: &Listener) -> Result<(), BindError> {
-        let failed = |source| BindError { listener: listener.clone(), source };
-        let mut bound = 0;
-        let mut last_error = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        // The last address first: for "every interface" the IPv6 socket serves IPv4 too and makes the other superfluous.
-        for address in resolve(&listener.endpoint).map_err(failed)?.into_iter().rev() {
-            match TcpListener::bind(address) {
-                Ok(socket) => {
-                    self.add_acceptor(socket, index).map_err(failed)?;
-                    bound += 1;
-                }
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && !address.ip().is_unspecified() => {
-                    return Err(failed(error));
-                }
-                Err(error) => last_error = error,
-            }
-        }
-        if bound == 0 {
-            return Err(failed(last_error));
+        for socket in bind(listener)? {
+            let added = self.add_acceptor(socket, index);
+            added.map_err(|source| BindError { listener: listener.clone(), source })?;
         }
         Ok(())
     }
@@ -271,7 +247,9 @@ impl Network {
             Found::Addresses(addresses) => self.try_addresses(id, addresses.into()),
             Found::Later => self.unresolved.push((id, endpoint.clone())),
             Found::Refused => {
-                let what = format_args!("the host of {endpoint} is not looked up: this node's configuration lacks it");
+                let what = format_args!(
+                    "the host of {endpoint} is not looked up, because no voter in the configuration has that name"
+                );
                 self.hits.add("trusted names", now, what);
                 self.news.push_back(Event::Closed { connection: id });
             }
@@ -527,18 +505,6 @@ impl Event {
             }
             Event::Woken | Event::Signalled => None,
         }
-    }
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}://{}: {}", self.listener.name, self.listener.endpoint, self.source)
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
     }
 }
 

@@ -16,12 +16,13 @@ use crate::node::properties::Properties;
 use crate::node::settings::ServerConfig;
 use crate::node::{Input, Node, Output};
 use crate::server::addresses::Policy;
+use crate::server::binding::BindError;
 use crate::server::clock::Clock;
 use crate::server::console::{Console, Level, Log};
 use crate::server::disk::Disk;
 use crate::server::files::{DataDirectory, FileError};
 use crate::server::metrics::{Watched, Watchers};
-use crate::server::network::{BindError, Event, Limits, Network};
+use crate::server::network::{Event, Limits, Network};
 use crate::server::signals::Signals;
 use crate::server::start::{StartError, start};
 
