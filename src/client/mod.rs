@@ -16,7 +16,7 @@
 //! ```
 //!
 //! What an answer means is decided in one place, [`outcome`]. What is said on the wire is decided in [`wire`]. Who leads
-//! is [`cluster`]'s, one connection is [`link`]'s, an operation's life is [`operation`]'s, and the order in which a
+//! is [`cluster`]'s, one connection is [`link`]'s, the way to the leader is [`contact`]'s, an operation's life is [`operation`]'s, and the order in which a
 //! producer's batches may be sent is [`session`]'s.
 //!
 //! [`workload`] decides what to ask and when, and reports every invoke and return for the history. Both worlds use it:
@@ -26,6 +26,7 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod consume;
+pub mod contact;
 pub mod examiner;
 pub mod link;
 pub mod operation;
