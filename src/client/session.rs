@@ -337,7 +337,8 @@ impl Session {
             (Delivery::ExactlyOnce, Identity::Held { id, epoch, next_sequence }) => {
                 let Ask::Produce { values } = &self.operations[index].ask else { unreachable!("a Produce is sealed") };
                 let stamp = ProducerStamp { id: *id, epoch: *epoch, base_sequence: *next_sequence };
-                *next_sequence = sequence_after(*next_sequence, values.len());
+                let count = u32::try_from(values.len()).expect("invariant: a batch has fewer than 2³¹ records");
+                *next_sequence = stamp.sequence_after(count);
                 Some(stamp)
             }
             (Delivery::ExactlyOnce, Identity::None | Identity::Resting(_) | Identity::Asked) => return false,
@@ -357,7 +358,7 @@ impl Session {
                 let batch = operation.batch.as_ref().expect("invariant: a Produce is sealed before it is sent");
                 // The broker answers that it has given up before we give up on the connection.
                 let timeout = self.config.request_timeout / 4 * 3;
-                Request::Produce { topic, records: batch.bytes.clone(), timeout }
+                Request::Produce { topic, records: batch.bytes.clone(), timeout, acks: ACKS_ALL }
             }
             Ask::Fetch { from } => {
                 let (wait_max, bytes_max) = (self.config.fetch_wait_max, self.config.fetch_bytes_max);
@@ -414,26 +415,11 @@ fn tail(end: i64) -> Told {
     }
 }
 
-/// The sequence number that is due after `count` records from `first` on. (Kafka: `DefaultRecordBatch.incrementSequence`.)
-fn sequence_after(first: i32, count: usize) -> i32 {
-    let count = i64::try_from(count).expect("invariant: a batch has fewer than 2³¹ records");
-    i32::try_from((i64::from(first) + count) % (1 << 31)).expect("invariant: below 2³¹")
-}
+/// A majority must have a batch before it is acknowledged. (Kafka: `acks=all`.)
+const ACKS_ALL: i16 = -1;
 
 /// The sequence check found a gap. (Kafka: `OUT_OF_ORDER_SEQUENCE_NUMBER`.)
 const OUT_OF_ORDER_SEQUENCE: i16 = 45;
 
 /// The batch is in the log, the broker does not know where. (Kafka: `DUPLICATE_SEQUENCE_NUMBER`.)
 const DUPLICATE_SEQUENCE: i16 = 46;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sequence_numbers_wrap_to_zero() {
-        assert_eq!(sequence_after(0, 3), 3);
-        assert_eq!(sequence_after(i32::MAX, 1), 0);
-        assert_eq!(sequence_after(i32::MAX - 1, 3), 1);
-    }
-}
