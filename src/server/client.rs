@@ -23,14 +23,24 @@ pub struct Client {
 impl Client {
     /// A client that has connected to nobody yet.
     pub fn new(config: Config, prng: Prng) -> io::Result<Client> {
+        Client::with_clock(config, prng, Clock::start())
+    }
+
+    /// The same, with a clock that others go by, too.
+    pub fn with_clock(config: Config, prng: Prng, clock: Clock) -> io::Result<Client> {
         let limits = Limits { connections_max: 0, frame_bytes_max: FRAME_BYTES_MAX };
         Ok(Client {
             session: Session::new(config, prng),
             network: Network::new(limits)?,
-            clock: Clock::start(),
+            clock,
             next: AskId(0),
             outputs: Vec::new(),
         })
+    }
+
+    /// This moment, by the client's clock.
+    pub fn now(&self) -> Instant {
+        self.clock.monotonic()
     }
 
     /// Asks, and waits until the session says what came of it: its operation timeout bounds the wait.

@@ -20,6 +20,7 @@
 //! | [`disk`], [`files`] | files |
 //! | [`clock`] | time |
 //! | [`console`] | what people read |
+//! | [`client`], [`load`] | the other side: clients that ask, and clients that measure |
 
 pub mod addresses;
 pub mod client;
@@ -28,6 +29,7 @@ pub mod connection;
 pub mod console;
 pub mod disk;
 pub mod files;
+pub mod load;
 pub mod network;
 pub mod run;
 pub mod signals;
