@@ -9,6 +9,7 @@ pub mod run;
 pub mod serve;
 pub mod show;
 pub mod sweep;
+pub mod verifiable_producer;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -36,6 +37,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Measures how fast records are taken: Kafka's kafka-producer-perf-test.sh.
     ProducerPerfTest(Box<producer_perf_test::Arguments>),
+    /// Produces increasing integers, and says what became of each: Kafka's kafka-verifiable-producer.sh.
+    VerifiableProducer(verifiable_producer::Arguments),
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
@@ -55,6 +58,7 @@ pub fn main() -> std::process::ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => return serve::run(&arguments),
         Command::ProducerPerfTest(arguments) => return producer_perf_test::run(&arguments),
+        Command::VerifiableProducer(arguments) => return verifiable_producer::run(&arguments),
     };
     exit.unwrap_or_else(|error| {
         eprintln!("kraftbed: {error}");

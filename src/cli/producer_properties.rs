@@ -32,17 +32,17 @@ impl Sources<'_> {
     /// Reads them: the file, over it the pairs, over them the server. Says what is deprecated on stdout, as Kafka does, and
     /// what is unknown on stderr.
     pub fn read(&self, client_id: &str) -> Result<ProducerProperties, Box<dyn Error>> {
-        for (is_used, old, new) in [
-            (self.old_pairs.is_some(), "--producer-props", "--command-property"),
-            (self.old_file.is_some(), "--producer.config", "--command-config"),
-        ] {
-            if is_used {
-                println!(
-                    "Option {old} has been deprecated and will be removed in a future version. Use {new} instead."
-                );
-            }
-        }
         let mut properties = ProducerProperties::default();
+        self.read_over(&mut properties)?;
+        if properties.find("client.id").is_none() {
+            properties.set("client.id", client_id);
+        }
+        Ok(properties)
+    }
+
+    /// The same, over properties that are there already.
+    pub fn read_over(&self, properties: &mut ProducerProperties) -> Result<(), Box<dyn Error>> {
+        self.say_what_is_old();
         if let Some(file) = self.file.or(self.old_file) {
             for property in read_file(file)?.iter() {
                 properties.set(&property.key, &property.value);
@@ -58,13 +58,23 @@ impl Sources<'_> {
         if let Some(server) = self.bootstrap_server {
             properties.set("bootstrap.servers", server);
         }
-        if properties.find("client.id").is_none() {
-            properties.set("client.id", client_id);
-        }
         for key in properties.unknown() {
             eprintln!("The configuration '{key}' was supplied but isn't a known config.");
         }
-        Ok(properties)
+        Ok(())
+    }
+
+    fn say_what_is_old(&self) {
+        for (is_used, old, new) in [
+            (self.old_pairs.is_some(), "--producer-props", "--command-property"),
+            (self.old_file.is_some(), "--producer.config", "--command-config"),
+        ] {
+            if is_used {
+                println!(
+                    "Option {old} has been deprecated and will be removed in a future version. Use {new} instead."
+                );
+            }
+        }
     }
 }
 

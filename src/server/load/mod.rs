@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`drive`] | producers on sockets |
 //! | [`perf`] | the performance test: pace, bursts, phases |
+//! | [`verifiable`] | a producer that says on stdout what became of each record |
 //! | [`settings`] | producer properties, as Kafka reads and refuses them |
 //! | [`payload`], [`random`] | what is sent |
 //! | [`pace`] | when it is sent |
@@ -24,3 +25,4 @@ pub mod random;
 pub mod reading;
 pub mod settings;
 pub mod stats;
+pub mod verifiable;
