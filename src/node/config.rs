@@ -38,6 +38,9 @@ pub struct Config {
     pub connections_max: usize,
     /// Requests outstanding on one connection before it is held, 16.
     pub requests_in_flight_max: usize,
+    /// Produce requests that wait for room in the log at once, 500; beyond, they are refused. (Kafka:
+    /// `queued.max.requests`.)
+    pub postponed_max: usize,
     /// Upper bound of a Produce's own timeout and a Fetch's wait, milliseconds, 60,000.
     pub wait_ms_max: u32,
     /// Upper bound of one Fetch answer, 50 MiB.
@@ -60,6 +63,7 @@ impl Config {
             frame_bytes_max: 100 << 20,
             connections_max: 1000,
             requests_in_flight_max: 16,
+            postponed_max: 500,
             wait_ms_max: 60_000,
             fetch_bytes_max: 50 << 20,
         }

@@ -23,7 +23,7 @@ use crate::node::api::{Context, Question, Reply, Served};
 use crate::node::{errors, translate};
 use crate::protocol::codec;
 use crate::raft::{Acks, Answer, Input, Proposed, Published, ReadLimits, Refusal, Ticket};
-use crate::record::{HEADER_BYTES, RecordBatch};
+use crate::record::{Fault, RecordBatch};
 use crate::time::Instant;
 
 /// Which partition a request names, judged in the order in which it names them.
@@ -106,7 +106,7 @@ fn batch(records: Bytes, frame_bytes: usize, batch_bytes_max: usize) -> Result<R
     let records = detached(records, frame_bytes);
     let batch = RecordBatch::parse_produced(&records).map_err(|error| {
         // A checksum fails on the way, and sending again helps; anything else would fail again.
-        let is_damaged = records.len() >= HEADER_BYTES && error.what.contains("checksum");
+        let is_damaged = error.fault == Fault::Checksum;
         let code = if is_damaged { errors::CORRUPT_MESSAGE } else { errors::INVALID_RECORD };
         (code, error.to_string())
     })?;
@@ -327,7 +327,7 @@ fn earliest(published: &Published<'_>, epoch: Option<Epoch>) -> Answer {
         _ if !published.is_leader => Answer::Refused(Refusal::NotLeader(published.leader)),
         Some(epoch) if epoch < published.epoch => Answer::Refused(Refusal::FencedEpoch),
         Some(epoch) if epoch > published.epoch => Answer::Refused(Refusal::UnknownEpoch),
-        _ => Answer::Confirmed(published.log_start),
+        _ => Answer::Confirmed { offset: published.log_start, epoch: published.epoch },
     }
 }
 
@@ -340,10 +340,10 @@ pub fn listed_offsets(
 ) -> Reply {
     let partition = &mut response.topics[place.0].partitions[place.1];
     match answer {
-        Answer::Confirmed(offset) => {
+        Answer::Confirmed { offset, epoch } => {
             partition.offset = offset.as_i64();
             if cx.caller.version >= 4 {
-                partition.leader_epoch = cx.replica.published().epoch.as_i32();
+                partition.leader_epoch = epoch.as_i32();
             }
         }
         Answer::Refused(refusal) => {

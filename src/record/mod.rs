@@ -13,7 +13,7 @@ mod primitives;
 pub mod record;
 pub mod writer;
 
-pub use batch::{BatchHeader, DecodeError, RecordBatch};
+pub use batch::{BatchHeader, Batches, DecodeError, Fault, RecordBatch};
 pub use builder::BatchBuilder;
 pub use control::{ControlRecord, VoterRecord};
 pub use record::{InvalidRecord, Record, Records};
