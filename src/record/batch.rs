@@ -123,15 +123,7 @@ impl RecordBatch {
 
     /// The header as Kafka writes it.
     pub fn encode_header(&self) -> [u8; HEADER_BYTES] {
-        let header = &self.header;
-        let mut out = [0; HEADER_BYTES];
-        out[0..8].copy_from_slice(&header.base_offset.as_i64().to_be_bytes());
-        out[8..12].copy_from_slice(&header.length.to_be_bytes());
-        out[12..16].copy_from_slice(&header.leader_epoch.as_i32().to_be_bytes());
-        out[16] = MAGIC;
-        out[17..21].copy_from_slice(&header.crc.to_be_bytes());
-        out[CRC_END..].copy_from_slice(&header.encode_checked());
-        out
+        self.header.encode()
     }
 
     /// Appends header and body as a gather list of two buffers; the body is not copied.
@@ -236,6 +228,18 @@ impl Iterator for Batches<'_> {
 }
 
 impl BatchHeader {
+    /// The header as Kafka writes it.
+    pub(in crate::record) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut out = [0; HEADER_BYTES];
+        out[0..8].copy_from_slice(&self.base_offset.as_i64().to_be_bytes());
+        out[8..12].copy_from_slice(&self.length.to_be_bytes());
+        out[12..16].copy_from_slice(&self.leader_epoch.as_i32().to_be_bytes());
+        out[16] = MAGIC;
+        out[17..21].copy_from_slice(&self.crc.to_be_bytes());
+        out[CRC_END..].copy_from_slice(&self.encode_checked());
+        out
+    }
+
     /// The part of the header that the checksum covers.
     fn encode_checked(&self) -> [u8; HEADER_BYTES - CRC_END] {
         let mut out = [0; HEADER_BYTES - CRC_END];
@@ -331,12 +335,17 @@ fn checksum(header: &BatchHeader, body: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&header.encode_checked()), body)
 }
 
+/// CRC-32C of what lies behind the checksum.
+pub(in crate::record) fn checksum_of(checked: &[u8]) -> u32 {
+    crc32c::crc32c(checked)
+}
+
 /// The only format that is written since Kafka 0.11.
 const MAGIC: u8 = 2;
 /// Where the length field ends and what it counts begins.
-const LENGTH_END: usize = 12;
+pub(in crate::record) const LENGTH_END: usize = 12;
 /// Where the checksum ends and what it covers begins.
-const CRC_END: usize = 21;
+pub(in crate::record) const CRC_END: usize = 21;
 
 /// Bits of the attributes that name a codec.
 pub(in crate::record) const COMPRESSION: u16 = 0x07;

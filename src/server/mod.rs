@@ -20,6 +20,7 @@
 //! | [`disk`], [`files`] | files |
 //! | [`clock`] | time |
 //! | [`console`], [`metrics`] | what people and their tools read |
+//! | [`client`], [`load`] | the other side: clients that ask, and clients that measure |
 
 pub mod addresses;
 pub mod binding;
@@ -30,6 +31,7 @@ pub mod console;
 pub mod disk;
 pub mod files;
 pub mod hits;
+pub mod load;
 pub mod metrics;
 pub mod network;
 pub mod run;

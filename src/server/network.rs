@@ -300,6 +300,11 @@ impl Network {
         }
     }
 
+    /// Whether everything that was queued has been handed to the operating system.
+    pub fn is_drained(&self) -> bool {
+        self.connections.values().all(Connection::is_drained)
+    }
+
     /// Sends what is queued, as far as sockets take it.
     pub fn flush(&mut self) {
         let mut unsent = std::mem::take(&mut self.unsent);

@@ -55,6 +55,8 @@ pub const CRATES: &[(&str, &str)] = &[
     ("jsonc_parser", "scenario"),
     // quorum-state is JSON on disk; the rest is what people and tools read.
     ("serde_json", "log/quorum_state scenario trace campaign cli"),
+    // Latencies of the load tools, at a precision that whole milliseconds lack.
+    ("hdrhistogram", "server/load"),
     // Sockets, signals, terminals.
     ("mio", "server"),
     // What std lacks and a safe call has: allocating a file ahead, keepalive.
