@@ -1,5 +1,6 @@
 //! Arguments, call, print. One file per command; no logic.
 
+pub mod dump_log;
 pub mod hunt;
 pub mod list;
 pub mod names;
@@ -39,6 +40,8 @@ enum Command {
     ProducerPerfTest(Box<producer_perf_test::Arguments>),
     /// Produces increasing integers, and says what became of each: Kafka's kafka-verifiable-producer.sh.
     VerifiableProducer(verifiable_producer::Arguments),
+    /// What is in segments and indexes, as kafka-dump-log.sh prints it.
+    DumpLog(dump_log::Arguments),
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
@@ -59,6 +62,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Serve(arguments) => return serve::run(&arguments),
         Command::ProducerPerfTest(arguments) => return producer_perf_test::run(&arguments),
         Command::VerifiableProducer(arguments) => return verifiable_producer::run(&arguments),
+        Command::DumpLog(arguments) => return dump_log::run(&arguments),
     };
     exit.unwrap_or_else(|error| {
         eprintln!("kraftbed: {error}");

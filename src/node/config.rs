@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::{Listener, uuid_to_text};
 use crate::raft;
+use crate::record::INFLATED_BYTES_MAX;
 
 /// Which machine committed records are applied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Config {
     pub wait_ms_max: u32,
     /// Upper bound of one Fetch answer, 50 MiB.
     pub fetch_bytes_max: usize,
+    /// Bytes of records in a compressed batch, once inflated; at most, and by default, [`INFLATED_BYTES_MAX`].
+    pub inflated_bytes_max: usize,
 }
 
 impl Config {
@@ -71,6 +74,7 @@ impl Config {
             postponed_max: 500,
             wait_ms_max: 60_000,
             fetch_bytes_max: 50 << 20,
+            inflated_bytes_max: INFLATED_BYTES_MAX,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::node::exchange::{Context, Question, Reply, Served, leader_id};
 use crate::node::{errors, translate};
 use crate::protocol::codec;
 use crate::raft::{Acks, Answer, Input, Proposed, Published, ReadLimits, Refusal, Ticket};
-use crate::record::{Fault, RecordBatch};
+use crate::record::{Compression, Defect, Fault, RecordBatch};
 use crate::time::Instant;
 
 /// Which partition a request names, judged in the order in which it names them.
@@ -91,7 +91,7 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
         let why = "there are no transactions here".into();
         return refused_batch(cx, response, place, errors::INVALID_RECORD, why).unless_silent(is_silent);
     }
-    match batch(records.unwrap_or_default(), frame_bytes, cx.config.raft.batch_bytes_max) {
+    match batch(cx, records.unwrap_or_default(), frame_bytes) {
         Ok(batch) => {
             response.responses[place.0].partition_responses[place.1].error_code = errors::NONE;
             let deadline = wait(cx, asked.timeout_ms);
@@ -104,7 +104,8 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
 
 /// The one batch that a partition of a Produce holds, checked record by record. (Kafka from Produce 3 on:
 /// `ProduceRequest.validateRecords`, one batch per partition.)
-fn batch(records: Bytes, frame_bytes: usize, batch_bytes_max: usize) -> Result<RecordBatch, (i16, String)> {
+fn batch(cx: &Context<'_>, records: Bytes, frame_bytes: usize) -> Result<RecordBatch, (i16, String)> {
+    let batch_bytes_max = cx.config.raft.batch_bytes_max;
     if records.len() > batch_bytes_max {
         let why = format!("the batch has {} bytes, at most {batch_bytes_max} are allowed", records.len());
         return Err((errors::MESSAGE_TOO_LARGE, why));
@@ -116,9 +117,16 @@ fn batch(records: Bytes, frame_bytes: usize, batch_bytes_max: usize) -> Result<R
         let code = if is_damaged { errors::CORRUPT_MESSAGE } else { errors::INVALID_RECORD };
         (code, error.to_string())
     })?;
-    batch.validate_from_client().map_err(|invalid| match invalid.is_compressed {
-        true => (errors::UNSUPPORTED_COMPRESSION_TYPE, invalid.to_string()),
-        false => (errors::INVALID_RECORD, invalid.to_string()),
+    if batch.compression() == Some(Compression::Zstd) && cx.caller.version < PRODUCE_ZSTD_FROM {
+        let why = format!("zstd comes with Produce from version {PRODUCE_ZSTD_FROM} on");
+        return Err((errors::UNSUPPORTED_COMPRESSION_TYPE, why));
+    }
+    let invalid = batch.validate_from_client(cx.config.inflated_bytes_max);
+    invalid.map_err(|invalid| match invalid.defect {
+        Defect::UnknownCodec => (errors::UNSUPPORTED_COMPRESSION_TYPE, invalid.to_string()),
+        // The Java client halves such a batch and sends the halves.
+        Defect::TooLarge => (errors::MESSAGE_TOO_LARGE, invalid.to_string()),
+        Defect::Malformed => (errors::INVALID_RECORD, invalid.to_string()),
     })?;
     Ok(batch)
 }
@@ -267,6 +275,14 @@ pub fn fetched(cx: &Context<'_>, mut response: FetchResponse, place: (usize, usi
         }
         other => unreachable!("a read is answered with {other:?}"),
     }
+    if cx.caller.version < FETCH_ZSTD_FROM {
+        // What lies in front of the first zstd batch can still be read. (KIP-110.)
+        let readable = found.iter().take_while(|batch| batch.compression() != Some(Compression::Zstd)).count();
+        if readable == 0 && !found.is_empty() {
+            partition.error_code = errors::UNSUPPORTED_COMPRESSION_TYPE;
+        }
+        found.truncate(readable);
+    }
     let error = partition.error_code;
     let (version, correlation) = (cx.caller.version, cx.caller.correlation);
     Reply::Frame(codec::encode_fetch_response(version, correlation, &response, Some(place), &found), error)
@@ -355,6 +371,10 @@ fn wait(cx: &Context<'_>, wish_ms: i32) -> Instant {
     cx.now.monotonic + Duration::from_millis(u64::from(wish.min(cx.config.wait_ms_max)))
 }
 
+/// The first version of Produce whose senders may use zstd. (Kafka: `ProduceRequest.validateRecords`.)
+const PRODUCE_ZSTD_FROM: i16 = 7;
+/// The first version of Fetch whose senders read zstd.
+const FETCH_ZSTD_FROM: i16 = 10;
 /// ListOffsets: the end of what is committed.
 const LATEST: i64 = -1;
 /// ListOffsets: the start of the log.

@@ -48,6 +48,11 @@ pub const CRATES: &[(&str, &str)] = &[
     ("rand_core", "prng"),
     // Batches are checksummed; the simulator folds payloads into its digest by the same sum, which processors have built in.
     ("crc32c", "record sim"),
+    // The codecs of compressed batches.
+    ("flate2", "record"),
+    ("snap", "record"),
+    ("lz4_flex", "record"),
+    ("ruzstd", "record"),
     // Message structs of the wire, and the type of their ids. Raft speaks no version.
     ("kafka_protocol", "protocol node client"),
     ("uuid", "node"),
