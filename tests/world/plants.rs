@@ -11,7 +11,7 @@ use crate::program::ROOT;
 
 /// A planted scenario and a seed that its property catches.
 const CAUGHT: [(&str, u64); 13] = [
-    ("any_fetch_confirms", 2),
+    ("any_fetch_confirms", 6),
     ("begin_quorum_erases_vote", 1),
     ("canary", 53),
     ("commits_older_epoch", 1),
