@@ -12,7 +12,7 @@ use crate::node::translate::Names;
 use crate::protocol::{Api, codec, schema};
 use crate::raft::Response;
 use crate::raft::message::{ErrorCode, FetchResponse as Answered, Fetched, ResponseBody};
-use crate::record::{DecodeError, RecordBatch};
+use crate::record::{Batches, DecodeError, RecordBatch};
 
 /// What an answer says of its sender and the leader, wherever the message keeps it.
 struct Said {
@@ -106,14 +106,11 @@ fn fetch(
 /// The whole batches at the front. A tail that is cut short or damaged is left out and will be fetched again; damage
 /// from the first byte on is an error, or it would be fetched again at once, for ever.
 fn batches(records: Bytes, frame_bytes: usize) -> Result<Vec<RecordBatch>, DecodeError> {
-    let mut records = detached(records, frame_bytes);
+    let records = detached(records, frame_bytes);
     let mut batches = Vec::new();
-    while !records.is_empty() {
-        match RecordBatch::parse(&records) {
-            Ok(batch) => {
-                let _ = records.split_to(batch.size_bytes());
-                batches.push(batch);
-            }
+    for batch in Batches::of(&records) {
+        match batch {
+            Ok(batch) => batches.push(batch),
             Err(error) if batches.is_empty() => return Err(error),
             Err(_) => break,
         }
@@ -154,7 +151,7 @@ fn response<'a>(
 fn only<'a, T>(list: &'a [T], what: &'static str) -> Result<&'a T, DecodeError> {
     match list {
         [only] => Ok(only),
-        list => Err(DecodeError { at: 0, what, expected: "one".into(), found: list.len().to_string() }),
+        list => Err(DecodeError::new(0, what, "one", list.len())),
     }
 }
 
@@ -163,7 +160,7 @@ fn check_place(is_topic: bool, partition: i32) -> Result<(), DecodeError> {
         true => Ok(()),
         false => {
             let found = format!("partition {partition}, perhaps of another topic");
-            Err(DecodeError { at: 0, what: "topic and partition", expected: "those asked for".into(), found })
+            Err(DecodeError::new(0, "topic and partition", "those asked for", found))
         }
     }
 }

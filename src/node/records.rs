@@ -23,7 +23,7 @@ use crate::node::api::{Context, Question, Reply, Served};
 use crate::node::{errors, translate};
 use crate::protocol::codec;
 use crate::raft::{Acks, Answer, Input, Proposed, Published, ReadLimits, Refusal, Ticket};
-use crate::record::{HEADER_BYTES, RecordBatch};
+use crate::record::{Fault, RecordBatch};
 use crate::time::Instant;
 
 /// Which partition a request names, judged in the order in which it names them.
@@ -106,7 +106,7 @@ fn batch(records: Bytes, frame_bytes: usize, batch_bytes_max: usize) -> Result<R
     let records = detached(records, frame_bytes);
     let batch = RecordBatch::parse_produced(&records).map_err(|error| {
         // A checksum fails on the way, and sending again helps; anything else would fail again.
-        let is_damaged = records.len() >= HEADER_BYTES && error.what.contains("checksum");
+        let is_damaged = error.fault == Fault::Checksum;
         let code = if is_damaged { errors::CORRUPT_MESSAGE } else { errors::INVALID_RECORD };
         (code, error.to_string())
     })?;

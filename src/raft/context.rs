@@ -21,7 +21,7 @@ use crate::raft::{
     Answer, Config, Destination, Effect, ErrorCode, Note, Refusal, Request, Response, Ticket, Voter, VoterHistory,
     VoterSet,
 };
-use crate::record::{ControlRecord, RecordBatch};
+use crate::record::{Batches, ControlRecord, RecordBatch};
 use crate::time::{Instant, Now};
 
 /// What a replica knows of the current epoch. Epoch, leader and vote are durable; the endpoint is not. (Kafka:
@@ -215,7 +215,8 @@ impl Context {
             epoch: now.epoch,
             leader: now.leader,
             vote: now.vote,
-            version: 0,
+            // Voters that can change are known by their directories, which only version 1 has room for.
+            version: u8::from(self.voters.kraft_version() > 0),
             voters: self.voters().iter().map(|voter| voter.key.id).collect(),
         };
         self.written = self.election.clone();
@@ -240,16 +241,13 @@ impl Context {
         self.log.submitted(seq);
     }
 
-    /// Cuts the log to `keep`, which is above everything committed. A recovery point above it is lowered first (R11).
+    /// Cuts the log to `keep`, which is above everything committed. The layout lowers a recovery point above it (R11).
     pub fn truncate(&mut self, keep: Offset) {
         assert!(keep >= self.committed || !self.quirks().is_empty(), "a committed record was about to be truncated");
         self.persist();
         let end = self.log.truncate(keep);
         self.voters.truncate(end);
-        if end < self.recovery_point && self.recovering.is_none() {
-            self.recovery_point = end;
-            self.disk(DiskOp::RecoveryPoint(end));
-        }
+        self.recovery_point = self.recovery_point.min(end);
         self.disk(DiskOp::Truncate { end, epochs: self.log.epochs().entries().to_vec() });
         // What a load brings may be older than the truncation: ask again.
         if self.apply_load.take().is_some() {
@@ -377,18 +375,26 @@ pub(super) fn next_epoch(epoch: Epoch) -> Option<Epoch> {
     (epoch.0 < i32::MAX as u32).then(|| epoch.next())
 }
 
-/// Takes note of the voter sets that a control batch names. (KIP-853: in force from the append on.)
+/// Takes note of what a control batch says of the quorum. (KIP-853: in force from the append on.)
 pub(super) fn learn_voters(voters: &mut VoterHistory, batch: &RecordBatch) {
     let Ok(controls) = ControlRecord::parse_batch(batch) else { return };
     for (offset, control) in (batch.base_offset().0..).zip(controls) {
-        if let Some(set) = voter_set(&control) {
-            voters.append(Offset(offset), set);
-        }
+        learn_control(voters, Offset(offset), &control);
+    }
+}
+
+/// Takes note of what one control record says of the quorum, if anything.
+pub(super) fn learn_control(voters: &mut VoterHistory, offset: Offset, control: &ControlRecord) {
+    if let ControlRecord::KRaftVersion(level) = control {
+        voters.finalize(offset, *level);
+    }
+    if let Some(set) = voter_set(control) {
+        voters.append(offset, set);
     }
 }
 
 /// The voter set that a control record names, if it names one and names nobody twice.
-pub(super) fn voter_set(control: &ControlRecord) -> Option<VoterSet> {
+fn voter_set(control: &ControlRecord) -> Option<VoterSet> {
     let ControlRecord::Voters(records) = control else { return None };
     let mut voters: Vec<Voter> = records
         .iter()
@@ -406,8 +412,8 @@ pub(super) fn voter_set(control: &ControlRecord) -> Option<VoterSet> {
 /// `bytes_max` bytes; empty when the bytes do not hold them.
 pub(super) fn batches_from(bytes: &bytes::Bytes, from: Offset, below: Offset, bytes_max: usize) -> Vec<RecordBatch> {
     // A load may run into bytes that are still being written; what lies before them is good.
-    let mut batches = RecordBatch::parse_front(bytes);
-    batches.retain(|batch| batch.end() > from && batch.end() <= below);
+    let whole = Batches::of(bytes).map_while(Result::ok);
+    let wanted = whole.filter(|batch| batch.end() > from && batch.end() <= below);
     let mut at = from;
     let mut size = 0;
     let fits = |batch: &RecordBatch| {
@@ -417,7 +423,5 @@ pub(super) fn batches_from(bytes: &bytes::Bytes, from: Offset, below: Offset, by
         size += batch.size_bytes();
         is_next && is_within
     };
-    let kept = batches.iter().map(fits).take_while(|fits| *fits).count();
-    batches.truncate(kept);
-    batches
+    wanted.take_while(fits).collect()
 }

@@ -8,7 +8,7 @@ use crate::log::{DiskOp, DiskSeq, Log, Recovered};
 use crate::prng::Prng;
 use crate::quirk::Quirk;
 use crate::raft::calls::{Asked, Calls, Peer};
-use crate::raft::context::{Context, Election, Leaving, Reachable, Recovering, voter_set};
+use crate::raft::context::{Context, Election, Leaving, Reachable, Recovering, learn_control};
 use crate::raft::gate::Gate;
 use crate::raft::role::{Next, Role, Transition};
 use crate::raft::{
@@ -355,9 +355,7 @@ fn context(config: Config, recovered: &Recovered, prng: Prng, now: Now) -> Conte
     assert!(recovered.flushed <= recovered.end, "the recovery point lies within the log");
     let mut voters = VoterHistory::new(config.voters.clone());
     for (offset, control) in &recovered.controls {
-        if let Some(set) = voter_set(control) {
-            voters.append(*offset, set);
-        }
+        learn_control(&mut voters, *offset, control);
     }
     let election = recovered.quorum.as_ref().map_or_else(Election::default, |file| Election {
         epoch: file.epoch,

@@ -180,7 +180,7 @@ fn is_for(receiver: Option<ReplicaKey>, ctx: &Context) -> bool {
 /// The vote table: role, epoch and log against the request. (Kafka: `canGrantVote` of each state.)
 fn would_grant(role: &Role, ctx: &Context, request: &VoteRequest, candidate: ReplicaKey) -> bool {
     // R11: a replica that lost synced data does not know what it promised.
-    if ctx.recovering.is_some() {
+    if ctx.recovering.is_some() && !ctx.quirks().has(Quirk::RecoveringVotes) {
         return false;
     }
     let is_up_to_date = (request.last_epoch, request.last_offset) >= (Some(ctx.log.last_epoch()), Some(ctx.log.end()));

@@ -54,7 +54,7 @@ impl Replica {
             bytes.map_or_else(|_| Vec::new(), |bytes| batches_from(&bytes, ctx.applied, ctx.committed, bytes_max));
         let Some(last) = batches.last() else {
             // Committed batches do not go away; what cannot be read now is asked for again at the next advance.
-            return ctx.contradiction("committed batches could not be read back");
+            return ctx.note(Note::Unreadable { from: ctx.applied });
         };
         ctx.applied = last.end();
         ctx.out.push(Effect::Apply { batches });

@@ -170,7 +170,8 @@ fn become_resigned(role: &mut Role, ctx: &mut Context) -> Role {
 fn vote(role: &mut Role, ctx: &mut Context, candidate: ReplicaKey) {
     assert!(candidate.id != ctx.key.id, "a vote for oneself is a candidacy");
     assert!(ctx.election.vote.is_none_or(|vote| vote.id == candidate.id), "one vote per epoch");
-    assert!(ctx.recovering.is_none(), "a recovering replica does not vote (R11)");
+    let is_planted = ctx.quirks().has(Quirk::RecoveringVotes);
+    assert!(ctx.recovering.is_none() || is_planted, "a recovering replica does not vote (R11)");
     let fresh = ctx.random_election_deadline();
     match role {
         Role::Unattached(unattached) if ctx.may_campaign() => unattached.election_deadline = Some(fresh),

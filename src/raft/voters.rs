@@ -66,12 +66,14 @@ impl VoterSet {
 pub struct VoterHistory {
     configured: VoterSet,
     changes: Vec<(Offset, VoterSet)>,
+    /// Finalized levels of `kraft.version`, by the offset of their record.
+    levels: Vec<(Offset, i16)>,
 }
 
 impl VoterHistory {
     /// A history that begins with the configured set.
     pub fn new(configured: VoterSet) -> VoterHistory {
-        VoterHistory { configured, changes: Vec::new() }
+        VoterHistory { configured, changes: Vec::new(), levels: Vec::new() }
     }
 
     /// A control record at `offset` names a new set. (Kafka: in force as soon as it is appended, committed or not.)
@@ -86,6 +88,18 @@ impl VoterHistory {
     /// The log was cut to end at `end`: sets named by records at or above it are forgotten.
     pub fn truncate(&mut self, end: Offset) {
         self.changes.retain(|(offset, _)| *offset < end);
+        self.levels.retain(|(offset, _)| *offset < end);
+    }
+
+    /// A KRAFT_VERSION record at `offset` finalizes this level. (KIP-853: in force from the append on.)
+    pub fn finalize(&mut self, offset: Offset, level: i16) {
+        self.levels.push((offset, level));
+    }
+
+    /// The level of `kraft.version` at the end of the log: 0 for quorums whose voters are configured. (Kafka:
+    /// `KRaftVersion`.)
+    pub fn kraft_version(&self) -> i16 {
+        self.levels.last().map_or(0, |(_, level)| *level)
     }
 
     /// The set in force for a log that ends at `end`.

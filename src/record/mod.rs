@@ -12,7 +12,7 @@ pub mod control;
 mod primitives;
 pub mod record;
 
-pub use batch::{BatchHeader, DecodeError, RecordBatch};
+pub use batch::{BatchHeader, Batches, DecodeError, Fault, RecordBatch};
 pub use builder::BatchBuilder;
 pub use control::{ControlRecord, VoterRecord};
 pub use record::{InvalidRecord, Record, Records};

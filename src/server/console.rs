@@ -54,7 +54,8 @@ impl Console {
     pub fn note(&self, note: &Note) {
         let level = match note {
             Note::HighWatermark { .. } | Note::StaleAnswer | Note::VoteRefused { .. } => return,
-            Note::Contradiction { .. } | Note::CheckQuorumFailed { .. } | Note::Recovering { .. } => Level::Warn,
+            Note::Contradiction { .. } | Note::CheckQuorumFailed { .. } => Level::Warn,
+            Note::Recovering { .. } | Note::Unreadable { .. } => Level::Warn,
             _ => Level::Info,
         };
         self.log(level, "RaftManager", Sentence(note));
@@ -91,6 +92,7 @@ impl Display for Sentence<'_> {
                 f,
                 "Synced records are missing: recovering, without voting, until a leader of an epoch above {above} vouches"
             ),
+            Note::Unreadable { from } => write!(f, "The disk did not give back committed records from offset {from} on"),
             Note::Recovered => write!(f, "Recovered what was missing: this node votes again"),
             other => write!(f, "{other}"),
         }

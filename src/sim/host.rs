@@ -193,7 +193,7 @@ impl Host {
     pub fn begin_boot(&mut self, plan: &Plan) {
         self.incarnation += 1;
         self.starts += 1;
-        self.marks.is_impaired = false;
+        self.marks.begin_boot();
         self.is_paused = false;
         self.timer = None;
         self.waiting.clear();

@@ -212,6 +212,7 @@ impl World<'_> {
             | Action::Kill(target)
             | Action::Restart(target)
             | Action::Wipe(target)
+            | Action::Rot(target)
             | Action::Resign(target) => {
                 for host in self.resolve(target, &[]) {
                     self.act_on(action, host);
@@ -261,6 +262,11 @@ impl World<'_> {
                 self.doses.give(FaultKind::Wipe);
                 self.fault(Some(FaultKind::Wipe), || format!("n{} loses its disk", host.0));
                 self.wipe(host);
+            }
+            Action::Rot(_) => {
+                if self.rot(host) {
+                    self.script.down.push(host);
+                }
             }
             Action::Resign(_) if is_started => {
                 self.doses.give(FaultKind::Resign);

@@ -120,6 +120,8 @@ fn accept_divergence(ctx: &mut Context, epoch: Epoch, end: Offset) -> Result<(),
         () if own_epoch == epoch => own_end.min(end),
         () => own_end,
     };
+    // A leader that lies about its batches may name a place inside one of ours.
+    let keep = ctx.log.boundary(keep);
     if keep < ctx.log.start() || keep >= ctx.log.end() {
         return Err("a divergence outside the log");
     }

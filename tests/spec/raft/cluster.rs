@@ -2,7 +2,7 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster voters=3 observers=0 disks=auto\|held loads=auto\|held quirk=… …` | describes the replicas; nothing starts |
+//! | `cluster voters=3 observers=0 disks=auto\|held loads=auto\|held quirk=… …` | describes the replicas; nothing starts; with `load=gone` the first load finds nothing |
 //! | `image 3 0..3@1 3..5@3 epoch=3 leader=1 vote=2 recovering=3 point=3` | what lies on a disk before the start |
 //! | `start [3]` | starts all, or one; again after `crash` (what was not synced is gone) or `kill` (the page cache stays) |
 //! | `tick 3` | time moves to the replica's deadline, and it is told; its own time-outs fall due |
@@ -54,6 +54,8 @@ pub struct Cluster {
     pub now: Instant,
     disks_are_held: bool,
     loads_are_held: bool,
+    /// The next load finds nothing.
+    spoils_load: bool,
     tail_batches: usize,
     lines: String,
     /// What was ever applied anywhere, by offset: epoch, checksum and end.
@@ -162,6 +164,7 @@ impl Cluster {
         let set = VoterSet::new((1..=voters).map(voter).collect());
         self.disks_are_held = args.take_key("disks") == Some("held");
         self.loads_are_held = args.take_key("loads") == Some("held");
+        self.spoils_load = args.take_key("load") == Some("gone");
         let mut config = Config::new(ReplicaId(0), set);
         while let Some((key, value)) = args.next_key() {
             match key {
@@ -341,7 +344,8 @@ impl Cluster {
             bytes.extend_from_slice(&batch.encode_header());
             bytes.extend_from_slice(&batch.body);
         }
-        let bytes = if bytes.is_empty() { Err(Gone) } else { Ok(bytes.into()) };
+        let is_spoilt = std::mem::take(&mut self.spoils_load);
+        let bytes = if bytes.is_empty() || is_spoilt { Err(Gone) } else { Ok(bytes.into()) };
         self.step(id, Input::Loaded { load, bytes })?;
         Ok(true)
     }

@@ -132,6 +132,7 @@ pub fn note(note: &Note) -> String {
         Note::Contradiction { what } => format!("contradiction: {what}"),
         Note::Recovering { above } => format!("recovering until above @{above}"),
         Note::Recovered => "recovered".to_string(),
+        Note::Unreadable { from } => format!("unreadable from {from}"),
     }
 }
 
