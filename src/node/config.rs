@@ -41,6 +41,9 @@ pub struct Config {
     pub connections_reserved: usize,
     /// Requests outstanding on one connection before it is held, 16.
     pub requests_in_flight_max: usize,
+    /// Produce requests that wait for room in the log at once, 500; beyond, they are refused. (Kafka:
+    /// `queued.max.requests`.)
+    pub postponed_max: usize,
     /// Upper bound of a Produce's own timeout and a Fetch's wait, milliseconds, 60,000.
     pub wait_ms_max: u32,
     /// Upper bound of one Fetch answer, 50 MiB.
@@ -65,6 +68,7 @@ impl Config {
             connections_max: 1000,
             connections_reserved: 2 * voters.saturating_sub(1),
             requests_in_flight_max: 16,
+            postponed_max: 500,
             wait_ms_max: 60_000,
             fetch_bytes_max: 50 << 20,
         }

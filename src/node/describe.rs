@@ -28,9 +28,9 @@ pub fn metadata(cx: &Context<'_>, asked: &MetadataRequest) -> Served {
     let ours = MetadataRequestTopic::default().with_name(Some(cx.names.topic.clone()));
     let topics = match &asked.topics {
         // "All" is null from version 1 on; version 0 has no null and says it with an empty list.
-        None => vec![topic(cx, &published, &ours)],
-        Some(topics) if topics.is_empty() && version == 0 => vec![topic(cx, &published, &ours)],
-        Some(topics) => topics.iter().map(|asked| topic(cx, &published, asked)).collect(),
+        None => vec![topic(cx, &ours)],
+        Some(topics) if topics.is_empty() && version == 0 => vec![topic(cx, &ours)],
+        Some(topics) => topics.iter().map(|asked| topic(cx, asked)).collect(),
     };
     let brokers = brokers(cx, &published).map(|(id, endpoint)| {
         let broker = MetadataResponseBroker::default().with_node_id(BrokerId(id.as_i32()));
@@ -45,7 +45,7 @@ pub fn metadata(cx: &Context<'_>, asked: &MetadataRequest) -> Served {
     Served::frame(cx.respond(&response), error)
 }
 
-fn topic(cx: &Context<'_>, published: &Published<'_>, asked: &MetadataRequestTopic) -> MetadataResponseTopic {
+fn topic(cx: &Context<'_>, asked: &MetadataRequestTopic) -> MetadataResponseTopic {
     let is_ours = match &asked.name {
         Some(name) => *name == cx.names.topic,
         None => asked.topic_id == cx.names.topic_id,
@@ -54,7 +54,7 @@ fn topic(cx: &Context<'_>, published: &Published<'_>, asked: &MetadataRequestTop
         return MetadataResponseTopic::default()
             .with_name(Some(cx.names.topic.clone()))
             .with_topic_id(cx.names.topic_id)
-            .with_partitions(vec![partition(published)]);
+            .with_partitions(vec![partition(cx)]);
     }
     // Names may be null from version 12 on.
     let nameless = (cx.caller.version < 12).then(TopicName::default);
@@ -68,12 +68,13 @@ fn topic(cx: &Context<'_>, published: &Published<'_>, asked: &MetadataRequestTop
         .with_topic_id(asked.topic_id)
 }
 
-fn partition(published: &Published<'_>) -> MetadataResponsePartition {
+fn partition(cx: &Context<'_>) -> MetadataResponsePartition {
+    let (published, progress) = (&cx.replica.published(), cx.replica.progress());
     let voters = || published.voters.iter().map(|voter| BrokerId(voter.key.id.as_i32()));
-    // In sync is who holds everything committed. Only the leader knows; the others name every voter.
+    // In sync is who holds everything committed, and the leader. Only it knows; the others name every voter.
     let lags = |id: BrokerId| {
-        let row = published.progress.iter().find(|row| row.key.id.as_i32() == id.0);
-        row.is_some_and(|row| row.end < published.high_watermark)
+        let row = progress.iter().find(|row| row.key.id.as_i32() == id.0);
+        row.is_some_and(|row| row.end < published.high_watermark && Some(row.key.id) != published.leader)
     };
     let error = if published.leader.is_some() { errors::NONE } else { errors::LEADER_NOT_AVAILABLE };
     MetadataResponsePartition::default()
@@ -115,7 +116,7 @@ pub fn quorum(cx: &Context<'_>, asked: &DescribeQuorumRequest) -> Served {
     let topics = asked.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let is_ours = topic.topic_name == cx.names.topic && partition.partition_index == 0;
-            quorum_partition(cx, &published, is_ours).with_partition_index(partition.partition_index)
+            quorum_partition(cx, is_ours).with_partition_index(partition.partition_index)
         });
         let partitions = partitions.collect();
         quorum_response::TopicData::default().with_topic_name(topic.topic_name.clone()).with_partitions(partitions)
@@ -133,7 +134,8 @@ fn first_error(mut errors: impl Iterator<Item = i16>) -> i16 {
     errors.find(|&error| error != errors::NONE).unwrap_or(errors::NONE)
 }
 
-fn quorum_partition(cx: &Context<'_>, published: &Published<'_>, is_ours: bool) -> quorum_response::PartitionData {
+fn quorum_partition(cx: &Context<'_>, is_ours: bool) -> quorum_response::PartitionData {
+    let (published, progress) = (&cx.replica.published(), cx.replica.progress());
     let blank = quorum_response::PartitionData::default();
     if !is_ours {
         return blank.with_error_code(errors::UNKNOWN_TOPIC_OR_PARTITION);
@@ -143,7 +145,7 @@ fn quorum_partition(cx: &Context<'_>, published: &Published<'_>, is_ours: bool) 
         return named.with_error_code(errors::NOT_LEADER_OR_FOLLOWER);
     }
     let rows = |is_voter: bool| {
-        let rows = published.progress.iter().filter(move |row| row.is_voter == is_voter);
+        let rows = progress.iter().filter(move |row| row.is_voter == is_voter);
         rows.map(|row| replica_state(cx, row)).collect()
     };
     named

@@ -8,6 +8,10 @@
 //! - Every ticket is in `waiting` until the replica answers it; its connection may be gone by then.
 //! - A connection that was closed, by either side, is forgotten at once: later frames of it are ignored.
 //! - Who is in `inbound` has a seat.
+//!
+//! **Backpressure.** A connection is held while the node has not adopted what recovery found (there is nothing that it
+//! could say: Kafka, too, serves nobody before it has started), while too many of its requests are unanswered, and while
+//! one of them is a Produce that found the replica full and waits for room.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,8 +49,12 @@ pub struct Node {
     peers: Peers,
     /// Questions that the replica has not answered yet.
     waiting: BTreeMap<Ticket, Waiting>,
+    /// Proposals that found the replica full, in order.
+    postponed: VecDeque<Postponed>,
     next_ticket: Ticket,
     tally: Tally,
+    /// Whether requests are read: not before what recovery found is adopted.
+    is_serving: bool,
     is_stopped: bool,
     // Buffers that steps reuse.
     inbox: VecDeque<raft::Input>,
@@ -60,6 +68,13 @@ struct Waiting {
     caller: Caller,
     question: Question,
     since: Instant,
+}
+
+#[derive(Debug)]
+struct Postponed {
+    connection: ConnectionId,
+    deadline: Instant,
+    input: raft::Input,
 }
 
 impl Node {
@@ -91,8 +106,10 @@ impl Node {
             inbound: Vec::new(),
             peers: Peers::new(correlation),
             waiting: BTreeMap::new(),
+            postponed: VecDeque::new(),
             next_ticket: Ticket(0),
             tally: Tally::default(),
+            is_serving: false,
             is_stopped: false,
             inbox: VecDeque::new(),
             effects,
@@ -101,6 +118,7 @@ impl Node {
         };
         node.carry_out(now, out);
         node.run_replica(now, out);
+        node.is_serving = node.replica.has_adopted();
         node
     }
 
@@ -130,11 +148,17 @@ impl Node {
             Input::Shutdown { deadline } => self.inbox.push_back(raft::Input::Shutdown { deadline }),
         }
         self.run_replica(now, out);
+        self.admit_postponed(now, out);
+        if !self.is_serving && self.replica.has_adopted() {
+            self.is_serving = true;
+            self.inbound.iter().map(|(id, _)| *id).collect::<Vec<_>>().into_iter().for_each(|id| self.balance(id, out));
+        }
     }
 
     /// When `Tick` is due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.replica.deadline()
+        let postponed = self.postponed.iter().map(|postponed| postponed.deadline).min();
+        [self.replica.deadline(), postponed].into_iter().flatten().min()
     }
 
     /// The replica, so that a driver can look at it; `node` itself does not.
@@ -167,11 +191,16 @@ impl Node {
             Ok(_) => panic!("connection {connection} is opened twice"),
             Err(index) => self.inbound.insert(index, (connection, Inbound::new(listener))),
         }
+        self.balance(connection, out);
     }
 
     /// A request of a client or a peer. What cannot be read or is not offered closes its connection, and nothing else.
     fn on_request(&mut self, now: Now, connection: ConnectionId, frame: &Bytes, out: &mut Vec<Output>) {
         let Ok(index) = self.find(connection) else { return };
+        if !self.is_serving {
+            // It is held; a driver that reads on all the same is told once more that nobody is here.
+            return self.close(connection, out);
+        }
         let Ok(start) = RequestStart::parse(frame) else { return self.close(connection, out) };
         let Some(api) = Api::find(start.key) else { return self.close(connection, out) };
         let (version, correlation) = (start.version, start.correlation);
@@ -197,8 +226,8 @@ impl Node {
             Ok(Served::Wait(question, input)) => {
                 self.next_ticket = Ticket(ticket.0 + 1);
                 self.waiting.insert(ticket, Waiting { caller, question, since: now.monotonic });
-                self.inbox.push_back(input);
-                self.hold_if_full(connection, out);
+                self.hear(connection, input);
+                self.balance(connection, out);
             }
             Err(_) => self.close(connection, out),
         }
@@ -217,6 +246,32 @@ impl Node {
             },
             _ if api == Api::ApiVersions => Asker::Anybody,
             _ => Asker::Stranger,
+        }
+    }
+
+    /// Hands a question to the replica, or keeps a proposal that it has no room for.
+    fn hear(&mut self, connection: ConnectionId, input: raft::Input) {
+        let is_behind = !self.postponed.is_empty() || self.replica.is_full();
+        match input {
+            raft::Input::Propose { deadline, .. } if is_behind && self.postponed.len() < self.config.postponed_max => {
+                self.tally.count_limit("unsynced bytes");
+                self.postponed.push_back(Postponed { connection, deadline, input });
+            }
+            input => self.inbox.push_back(input),
+        }
+    }
+
+    /// Proposals enter in order as soon as there is room; when its time is up one is handed over anyway, and refused.
+    fn admit_postponed(&mut self, now: Now, out: &mut Vec<Output>) {
+        while !self.postponed.is_empty() {
+            let is_due = |postponed: &Postponed| postponed.deadline <= now.monotonic;
+            let index = if self.replica.is_full() { self.postponed.iter().position(is_due) } else { Some(0) };
+            let Some(Postponed { connection, input, .. }) = index.and_then(|index| self.postponed.remove(index)) else {
+                return;
+            };
+            self.inbox.push_back(input);
+            self.run_replica(now, out);
+            self.balance(connection, out);
         }
     }
 
@@ -320,21 +375,26 @@ impl Node {
         while let Some(frame) = inbound.next_frame() {
             out.push(Output::Frame { connection, frame });
         }
-        if inbound.is_held && inbound.in_flight() < self.config.requests_in_flight_max {
-            inbound.is_held = false;
-            out.push(Output::Resume { connection });
-        }
-        self.hold_if_full(connection, out);
+        self.balance(connection, out);
     }
 
-    fn hold_if_full(&mut self, connection: ConnectionId, out: &mut Vec<Output>) {
+    /// Holds a connection or lets it go on, as what it has under way calls for.
+    fn balance(&mut self, connection: ConnectionId, out: &mut Vec<Output>) {
         let Ok(index) = self.find(connection) else { return };
         let inbound = &mut self.inbound[index].1;
-        if !inbound.is_held && inbound.in_flight() >= self.config.requests_in_flight_max {
-            inbound.is_held = true;
-            self.tally.count_limit("requests in flight");
-            out.push(Output::Hold { connection });
+        let is_postponed = self.postponed.iter().any(|postponed| postponed.connection == connection);
+        let is_full = inbound.in_flight() >= self.config.requests_in_flight_max;
+        match (inbound.is_held, is_full || is_postponed || !self.is_serving) {
+            (false, true) => {
+                if is_full {
+                    self.tally.count_limit("requests in flight");
+                }
+                out.push(Output::Hold { connection });
+            }
+            (true, false) => out.push(Output::Resume { connection }),
+            (true, true) | (false, false) => return,
         }
+        inbound.is_held = !inbound.is_held;
     }
 
     fn close(&mut self, connection: ConnectionId, out: &mut Vec<Output>) {

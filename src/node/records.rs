@@ -317,7 +317,7 @@ fn earliest(published: &Published<'_>, epoch: Option<Epoch>) -> Answer {
         _ if !published.is_leader => Answer::Refused(Refusal::NotLeader(published.leader)),
         Some(epoch) if epoch < published.epoch => Answer::Refused(Refusal::FencedEpoch),
         Some(epoch) if epoch > published.epoch => Answer::Refused(Refusal::UnknownEpoch),
-        _ => Answer::Confirmed(published.log_start),
+        _ => Answer::Confirmed { offset: published.log_start, epoch: published.epoch },
     }
 }
 
@@ -330,10 +330,10 @@ pub fn listed_offsets(
 ) -> Reply {
     let partition = &mut response.topics[place.0].partitions[place.1];
     match answer {
-        Answer::Confirmed(offset) => {
+        Answer::Confirmed { offset, epoch } => {
             partition.offset = offset.as_i64();
             if cx.caller.version >= 4 {
-                partition.leader_epoch = cx.replica.published().epoch.as_i32();
+                partition.leader_epoch = epoch.as_i32();
             }
         }
         Answer::Refused(refusal) => {

@@ -1,8 +1,11 @@
 //! What peers ask: the checks of Kafka's handlers in their order, the epoch rules common to all roles, the vote.
 
+use std::time::Duration;
+
 use crate::ids::{Endpoint, Epoch, ReplicaId, ReplicaKey};
 use crate::quirk::Quirk;
-use crate::raft::context::{Context, Leaving};
+use crate::raft::calls::Peer;
+use crate::raft::context::{Context, Leaving, Reachable};
 use crate::raft::message::{BeginQuorumEpochRequest, EndQuorumEpochRequest, FetchRequest, ResponseBody, VoteRequest};
 use crate::raft::role::{Role, Transition};
 use crate::raft::{ErrorCode, LinkId, Note, Replica, Request, Ticket, transition};
@@ -10,34 +13,24 @@ use crate::time::Instant;
 
 impl Replica {
     pub(super) fn on_request(&mut self, ticket: Ticket, link: LinkId, request: Request) {
-        if matches!(self.ctx.leaving, Some(Leaving::Closing(_))) {
-            return self.refuse_while_closing(ticket, &request);
+        if let Some(sender) = request.sender() {
+            self.ctx.note_reachable(Peer::Replica(sender), Reachable::Yes);
         }
-        match request {
+        let is_closing = matches!(self.ctx.leaving, Some(Leaving::Closing(_)));
+        let mut body = ResponseBody::without_result(&request, self.ctx.log.start());
+        let error = match request {
+            _ if is_closing => ErrorCode::BrokerNotAvailable,
             Request::Vote(request) => {
                 let (error, granted) = self.on_vote(request);
-                self.ctx.respond(ticket, error, ResponseBody::Vote { granted });
+                body = ResponseBody::Vote { granted };
+                error
             }
-            Request::BeginQuorumEpoch(request) => {
-                let error = self.on_begin_quorum_epoch(request);
-                self.ctx.respond(ticket, error, ResponseBody::BeginQuorumEpoch);
-            }
-            Request::EndQuorumEpoch(request) => {
-                let error = self.on_end_quorum_epoch(request);
-                self.ctx.respond(ticket, error, ResponseBody::EndQuorumEpoch);
-            }
-            Request::Fetch(request) => self.on_fetch(ticket, link, request),
-        }
-    }
-
-    fn refuse_while_closing(&mut self, ticket: Ticket, request: &Request) {
-        let error = ErrorCode::BrokerNotAvailable;
-        match request {
-            Request::Vote(_) => self.ctx.respond(ticket, error, ResponseBody::Vote { granted: false }),
-            Request::BeginQuorumEpoch(_) => self.ctx.respond(ticket, error, ResponseBody::BeginQuorumEpoch),
-            Request::EndQuorumEpoch(_) => self.ctx.respond(ticket, error, ResponseBody::EndQuorumEpoch),
-            Request::Fetch(_) => self.ctx.respond_fetch_error(ticket, error),
-        }
+            Request::BeginQuorumEpoch(request) => self.on_begin_quorum_epoch(request),
+            Request::EndQuorumEpoch(request) => self.on_end_quorum_epoch(request),
+            // A fetch may wait; it is answered where it is served.
+            Request::Fetch(request) => return self.on_fetch(ticket, link, request),
+        };
+        self.ctx.respond(ticket, error, body);
     }
 
     /// (Kafka: `KafkaRaftClient.handleVoteRequest`.)
@@ -213,8 +206,9 @@ fn would_grant(role: &Role, ctx: &Context, request: &VoteRequest, candidate: Rep
 fn successor_deadline(ctx: &Context, successors: &[ReplicaKey]) -> Instant {
     let longest = ctx.config.election_backoff_max;
     let place = successors.iter().position(|successor| successor.admits(ctx.key));
+    let is_first = successors.is_empty() || place == Some(0);
     let wait = match (place, successors.len()) {
-        (_, 0) | (Some(0), _) => std::time::Duration::ZERO,
+        _ if is_first => Duration::ZERO,
         (None, _) => longest,
         (Some(place), count) => {
             let step = longest / 1u32.checked_shl(count as u32 - 1).unwrap_or(u32::MAX);
@@ -222,5 +216,8 @@ fn successor_deadline(ctx: &Context, successors: &[ReplicaKey]) -> Instant {
             step.saturating_mul(factor).min(longest)
         }
     };
+    // All at once they would split the votes. (In Kafka a long list makes nothing of the wait.)
+    let wait = if is_first { wait } else { wait.max(Duration::from_millis(1)) };
+    assert!(is_first == wait.is_zero(), "the first successor campaigns at once, and nobody else");
     ctx.instant() + wait
 }

@@ -88,6 +88,12 @@ impl VoterHistory {
         self.changes.retain(|(offset, _)| *offset < end);
     }
 
+    /// The set in force for a log that ends at `end`.
+    pub fn at(&self, end: Offset) -> &VoterSet {
+        let change = self.changes.iter().rev().find(|(offset, _)| *offset < end);
+        change.map_or(&self.configured, |(_, voters)| voters)
+    }
+
     /// The set in force at the end of the log.
     pub fn last(&self) -> &VoterSet {
         self.changes.last().map_or(&self.configured, |(_, voters)| voters)
@@ -142,6 +148,7 @@ mod tests {
         let mut history = VoterHistory::new(VoterSet::new(vec![voter(1)]));
         history.append(Offset(4), VoterSet::new(vec![voter(1), voter(2)]));
         history.append(Offset(9), VoterSet::new(vec![voter(2)]));
+        assert_eq!([4, 5, 9, 10].map(|end| history.at(Offset(end)).len()), [1, 2, 2, 1]);
         history.truncate(Offset(9));
         assert_eq!(history.last().len(), 2);
         history.truncate(Offset(4));

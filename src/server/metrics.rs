@@ -184,7 +184,8 @@ impl Watched<'_> {
             page.sample(name, &[], value);
         }
         page.family("kraftbed_follower_lag", "gauge", "Records that a replica lacks, as its leader knows");
-        let others = published.progress.iter().filter(|row| row.key.id != view.key.id);
+        let progress = replica.progress();
+        let others = progress.iter().filter(|row| row.key.id != view.key.id);
         for (row, end) in others.filter_map(|row| row.end.map(|end| (row, end))) {
             let lag = view.log_end.as_i64() - end.as_i64();
             page.sample("kraftbed_follower_lag", &[("replica", &row.key.id)], lag.max(0));

@@ -9,7 +9,7 @@ use crate::log::recovery::RecoveryOptions;
 use crate::log::{FileName, FileOp, Layout, MetaProperties, Recovery};
 use crate::node::{self, Node};
 use crate::prng::Prng;
-use crate::raft::{self, LeaderCounts, View, Voter, VoterSet};
+use crate::raft::{self, View, Voter, VoterSet};
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
@@ -254,7 +254,6 @@ pub fn node_config(plan: &Plan, id: HostId) -> node::Config {
     raft.log_tail_bytes_max = settings.log_tail_bytes;
     raft.recovery_point_bytes = settings.recovery_point_bytes;
     raft.quirks = plan.quirks;
-    raft.leader_counts = LeaderCounts::Flushed;
     node::Config::new(raft)
 }
 

@@ -40,7 +40,7 @@ impl Follower {
 
     /// Observers and recovering replicas have no other choice; a node that is leaving needs no election.
     fn is_patient(&self, ctx: &Context) -> bool {
-        !ctx.may_campaign() || ctx.leaving.is_some()
+        !ctx.may_campaign()
     }
 
     /// The leader's answer to a fetch from `asked`, the log's end since. (Kafka: `handleFetchResponse`.)
