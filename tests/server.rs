@@ -335,7 +335,8 @@ fn a_connection_on_which_nothing_moves_is_closed() {
     let quorum = Quorum::start_as("idle", 1, start);
     let mut silent = TcpStream::connect(("127.0.0.1", quorum.port(1))).expect("it listens");
     assert!(is_closed(&mut silent));
-    assert!(quorum.said(1, "stderr").contains("[connections.max.idle.ms]"), "{}", quorum.said(1, "stderr"));
+    let is_told = || quorum.said(1, "stderr").contains("[connections.max.idle.ms]").then_some(());
+    quorum.wait_for("a warning that names the limit", is_told);
 }
 
 #[test]

@@ -52,9 +52,9 @@ pub struct Node {
     /// Proposals that found the replica full, in order.
     postponed: VecDeque<Postponed>,
     next_ticket: Ticket,
+    tally: Tally,
     /// Whether requests are read: not before what recovery found is adopted.
     is_serving: bool,
-    tally: Tally,
     is_stopped: bool,
     // Buffers that steps reuse.
     inbox: VecDeque<raft::Input>,
@@ -108,8 +108,8 @@ impl Node {
             waiting: BTreeMap::new(),
             postponed: VecDeque::new(),
             next_ticket: Ticket(0),
-            is_serving: false,
             tally: Tally::default(),
+            is_serving: false,
             is_stopped: false,
             inbox: VecDeque::new(),
             effects,
@@ -233,11 +233,28 @@ impl Node {
         }
     }
 
+    /// Who would ask this. (An observer's Fetch is a stranger's.)
+    fn asker(&self, api: Api, served: &Result<Served, DecodeError>) -> Asker {
+        let is_voter = |fetch: &raft::message::FetchRequest| {
+            let voters = &self.config.raft.voters;
+            fetch.replica.is_some_and(|replica| voters.find(replica.id).is_some())
+        };
+        match served {
+            Ok(Served::Wait(Question::Raft, raft::Input::Request { body, .. })) => match body {
+                raft::Request::Fetch(fetch) if !is_voter(fetch) => Asker::Stranger,
+                _ => Asker::Voter,
+            },
+            _ if api == Api::ApiVersions => Asker::Anybody,
+            _ => Asker::Stranger,
+        }
+    }
+
     /// Hands a question to the replica, or keeps a proposal that it has no room for.
     fn hear(&mut self, connection: ConnectionId, input: raft::Input) {
         let is_behind = !self.postponed.is_empty() || self.replica.is_full();
         match input {
             raft::Input::Propose { deadline, .. } if is_behind && self.postponed.len() < self.config.postponed_max => {
+                self.tally.count_limit("unsynced bytes");
                 self.postponed.push_back(Postponed { connection, deadline, input });
             }
             input => self.inbox.push_back(input),
@@ -255,22 +272,6 @@ impl Node {
             self.inbox.push_back(input);
             self.run_replica(now, out);
             self.balance(connection, out);
-        }
-    }
-
-    /// Who would ask this. (An observer's Fetch is a stranger's.)
-    fn asker(&self, api: Api, served: &Result<Served, DecodeError>) -> Asker {
-        let is_voter = |fetch: &raft::message::FetchRequest| {
-            let voters = &self.config.raft.voters;
-            fetch.replica.is_some_and(|replica| voters.find(replica.id).is_some())
-        };
-        match served {
-            Ok(Served::Wait(Question::Raft, raft::Input::Request { body, .. })) => match body {
-                raft::Request::Fetch(fetch) if !is_voter(fetch) => Asker::Stranger,
-                _ => Asker::Voter,
-            },
-            _ if api == Api::ApiVersions => Asker::Anybody,
-            _ => Asker::Stranger,
         }
     }
 
@@ -384,7 +385,12 @@ impl Node {
         let is_postponed = self.postponed.iter().any(|postponed| postponed.connection == connection);
         let is_full = inbound.in_flight() >= self.config.requests_in_flight_max;
         match (inbound.is_held, is_full || is_postponed || !self.is_serving) {
-            (false, true) => out.push(Output::Hold { connection }),
+            (false, true) => {
+                if is_full {
+                    self.tally.count_limit("requests in flight");
+                }
+                out.push(Output::Hold { connection });
+            }
             (true, false) => out.push(Output::Resume { connection }),
             (true, true) | (false, false) => return,
         }

@@ -184,7 +184,7 @@ impl Watched<'_> {
             page.sample(name, &[], value);
         }
         page.family("kraftbed_follower_lag", "gauge", "Records that a replica lacks, as its leader knows");
-        let progress = self.node.replica().progress();
+        let progress = replica.progress();
         let others = progress.iter().filter(|row| row.key.id != view.key.id);
         for (row, end) in others.filter_map(|row| row.end.map(|end| (row, end))) {
             let lag = view.log_end.as_i64() - end.as_i64();
