@@ -385,12 +385,7 @@ impl Node {
         let is_postponed = self.postponed.iter().any(|postponed| postponed.connection == connection);
         let is_full = inbound.in_flight() >= self.config.requests_in_flight_max;
         match (inbound.is_held, is_full || is_postponed || !self.is_serving) {
-            (false, true) => {
-                if is_full {
-                    self.tally.count_limit("requests in flight");
-                }
-                out.push(Output::Hold { connection });
-            }
+            (false, true) => out.push(Output::Hold { connection }),
             (true, false) => out.push(Output::Resume { connection }),
             (true, true) | (false, false) => return,
         }
