@@ -34,6 +34,8 @@ pub enum Quirk {
     RestartsAsLeader,
     /// Breaks R10: any fetch that arrives after a read confirms leadership for it.
     AnyFetchConfirms,
+    /// Breaks R11: a replica whose synced data is missing votes as if it were whole.
+    RecoveringVotes,
     /// Fails for one seed in a hundred on purpose, so that a harness that sees nothing is noticed.
     Canary,
     /// Harmless: BeginQuorumEpoch goes to all voters each period, even those that fetch. (Kafka before 4.2.)
@@ -44,7 +46,7 @@ pub enum Quirk {
 
 impl Quirk {
     /// All of them, in the order of declaration.
-    pub const ALL: [Quirk; 15] = [
+    pub const ALL: [Quirk; 16] = [
         Quirk::CompletionVouchesForAll,
         Quirk::RetryFetchesUnflushed,
         Quirk::DivergingRaisesHighWatermark,
@@ -57,6 +59,7 @@ impl Quirk {
         Quirk::CommitsOlderEpoch,
         Quirk::RestartsAsLeader,
         Quirk::AnyFetchConfirms,
+        Quirk::RecoveringVotes,
         Quirk::Canary,
         Quirk::HarmlessHeartbeatsAll,
         Quirk::HarmlessParksUntilData,
@@ -77,6 +80,7 @@ impl Quirk {
             Quirk::CommitsOlderEpoch => "commits_older_epoch",
             Quirk::RestartsAsLeader => "restarts_as_leader",
             Quirk::AnyFetchConfirms => "any_fetch_confirms",
+            Quirk::RecoveringVotes => "recovering_votes",
             Quirk::Canary => "canary",
             Quirk::HarmlessHeartbeatsAll => "harmless_heartbeats_all",
             Quirk::HarmlessParksUntilData => "harmless_parks_until_data",
@@ -100,6 +104,7 @@ impl Quirk {
             Quirk::CommitsOlderEpoch => "records of older epochs commit without one of the leader's own (KAFKA-12619)",
             Quirk::RestartsAsLeader => "a restarted leader resumes the same epoch (KAFKA-10527)",
             Quirk::AnyFetchConfirms => "any later fetch confirms leadership for a linearizable read (R10)",
+            Quirk::RecoveringVotes => "a replica whose synced data is missing votes as if it were whole (R11)",
             Quirk::Canary => "fails for one seed in a hundred, to prove that failures are seen",
             Quirk::HarmlessHeartbeatsAll => "harmless: heartbeats go to all voters; must never fail",
             Quirk::HarmlessParksUntilData => "harmless: parked fetches ignore the high watermark; must never fail",

@@ -31,6 +31,9 @@ pub fn expected(scenarios: &[Named], seed_base: u64) -> BTreeSet<String> {
         }
         let is_rough = [FaultKind::Isolate, FaultKind::Stall, FaultKind::Kill].iter().all(|kind| faults.contains(kind));
         expected.extend(faults.iter().map(|kind| format!("fault:{}", kind.name())));
+        if faults.contains(&FaultKind::Rot) {
+            expected.extend(["note:recovering", "note:recovered"].map(String::from));
+        }
         if is_rough && named.scenario.draw(seed_base, &named.name).voters >= 3 {
             expected.extend(NOTES.iter().map(|note| format!("note:{note}")));
             expected.extend(RoleKind::ALL.iter().map(|role| format!("left:{}", role.name())));
@@ -73,8 +76,7 @@ fn is_idle(workload: &[crate::scenario::plan::Work], property: &str) -> bool {
 /// Seeds whose draws are looked at to learn which faults a scenario may switch on.
 const DRAWS: u64 = 64;
 
-/// The notes that a rough scenario reaches. Missing here: `recovering` and `recovered`, because no kind of fault takes
-/// synced bytes away while the disk stays; `contradiction`, because honest peers on streams do not contradict
-/// themselves. Golden scripts reach those.
+/// The notes that a rough scenario reaches. Missing here: `recovering` and `recovered`, which only rot brings about;
+/// `contradiction`, because honest peers on streams do not contradict themselves. Golden scripts reach that.
 const NOTES: [&str; 8] =
     ["became", "leads", "voted", "vote_refused", "diverged", "high_watermark", "check_quorum_failed", "stale_answer"];

@@ -50,9 +50,7 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, W
     put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
     let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
     put(&folder.join("events.jsonl"), events.as_bytes())?;
-    let history: String =
-        finished.history.iter().enumerate().map(|(index, operation)| history_line(index, operation)).collect();
-    put(&folder.join("history.jsonl"), history.as_bytes())?;
+    write_history(&folder.join("history.jsonl"), &finished.history)?;
     put(&folder.join("summary.txt"), summary(plan, finished).as_bytes())?;
     for (node, files) in finished.disks.iter().enumerate() {
         for (path, bytes) in files {
@@ -60,6 +58,12 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, W
         }
     }
     Ok(folder)
+}
+
+/// Writes a history into a file, a line for each operation.
+pub fn write_history(file: &Path, history: &[Operation]) -> Result<(), WriteError> {
+    let lines: String = history.iter().enumerate().map(|(index, operation)| history_line(index, operation)).collect();
+    put(file, lines.as_bytes())
 }
 
 /// A panic of a node is a verdict, not a message on the terminal.

@@ -8,7 +8,7 @@
 //! Source: Raft, State Machine Safety and Leader Completeness; TLA+ `LeaderHasAllAckedValues`,
 //! `NoLogDivergence`; Kafka's `ConsistentCommittedData`, which looks only at running nodes, only at the end.
 
-use crate::check::{BatchMark, Interests, Ledger, Mirror, Observation, Property, Seen, Violation, What};
+use crate::check::{BatchMark, Damage, Interests, Ledger, Mirror, Observation, Property, Seen, Violation, What};
 use crate::ids::{Epoch, Offset};
 use crate::raft::view::RoleKind;
 
@@ -56,7 +56,7 @@ impl CommittedStays {
         let Observation { node, disks, what, .. } = *seen.observation;
         let Some(mirror) = seen.ledger.node(node) else { return Ok(()) };
         self.verified[node].batches = self.verified[node].batches.min(mirror.kept);
-        if disks.get(node).is_some_and(|disk| disk.is_impaired) {
+        if disks.get(node).is_some_and(|disk| matches!(disk.damage, Damage::Wiped | Damage::Rotten)) {
             return Ok(());
         }
         // A node that runs removes only what it means to; one that lost its cache loses what was not synced.

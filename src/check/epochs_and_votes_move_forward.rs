@@ -10,7 +10,7 @@
 //! the same epoch that erases the recorded vote.
 
 use crate::check::ledger::Election;
-use crate::check::{Interests, Property, Seen, Violation};
+use crate::check::{Damage, Interests, Property, Seen, Violation};
 use crate::ids::ReplicaId;
 use crate::raft::view::RoleKind;
 
@@ -21,7 +21,7 @@ pub struct EpochsAndVotesMoveForward {
 }
 
 /// Delta check of what is durable.
-fn durable_moves_forward(own: ReplicaId, from: &Election, to: &Election) -> Result<(), String> {
+fn durable_moves_forward(own: ReplicaId, damage: Damage, from: &Election, to: &Election) -> Result<(), String> {
     if to.epoch < from.epoch {
         return Err(format!("epoch {} on disk fell to {}", from.epoch, to.epoch));
     }
@@ -34,7 +34,9 @@ fn durable_moves_forward(own: ReplicaId, from: &Election, to: &Election) -> Resu
         return Err(format!("vote of epoch {} on disk changed from {} to {}", to.epoch, name(voted), name(votes)));
     }
     let is_candidate_again = to.leader.is_none() && votes == Some(own);
-    if from.leader.is_some() && to.leader != from.leader && !is_candidate_again {
+    // R11 wins over the rules of a restart: who recovers leads nothing, not even what it did lead.
+    let is_disowned = damage != Damage::None && from.leader == Some(own) && to.leader.is_none();
+    if from.leader.is_some() && to.leader != from.leader && !is_candidate_again && !is_disowned {
         let (from, epoch, to) = (name(from.leader), to.epoch, name(to.leader));
         return Err(format!("leader of epoch {epoch} on disk changed from {from} to {to}"));
     }
@@ -81,10 +83,10 @@ impl Property for EpochsAndVotesMoveForward {
         let node = seen.observation.node;
         let Some(mirror) = seen.ledger.node(node) else { return Ok(()) };
         self.moves += 1;
-        let is_impaired = seen.observation.disks.get(node).is_some_and(|disk| disk.is_impaired);
+        let damage = seen.observation.disks.get(node).map_or(Damage::None, |disk| disk.damage);
         let own = ReplicaId(node as u32);
-        if seen.kinds.overlap(Interests::QUORUM_STATE) && !is_impaired {
-            durable_moves_forward(own, &mirror.election_before, &mirror.election)
+        if seen.kinds.overlap(Interests::QUORUM_STATE) && damage != Damage::Wiped {
+            durable_moves_forward(own, damage, &mirror.election_before, &mirror.election)
                 .or_else(|lie| self.fails(seen, format!("node {node}: {lie}")))?;
         }
         let Some(state) = mirror.state else { return Ok(()) };

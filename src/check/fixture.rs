@@ -1,6 +1,6 @@
 //! A stage for the judge's own tests: nodes that are told what they look like, and observations made from them.
 
-use crate::check::{BatchMark, DiskView, Judge, Observation, Property, Violation, What};
+use crate::check::{BatchMark, Damage, DiskView, Judge, Lapse, Observation, Property, Violation, What};
 use crate::history::{Ask, ClientId, Operation, Outcome};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::log::QuorumState;
@@ -43,7 +43,10 @@ pub struct Actor {
     log: Vec<BatchMark>,
     durable: usize,
     quorum: Option<QuorumState>,
-    is_impaired: bool,
+    /// What a completed operation left to the next power loss.
+    pub lapse: Option<Lapse>,
+    /// What a durable fault did to the disk.
+    pub damage: Damage,
 }
 
 /// A batch from `base` up to `end` of an epoch, with a checksum that follows from place and epoch.
@@ -164,6 +167,9 @@ impl Stage {
 
     /// The node starts with this.
     pub fn start_with(&mut self, node: usize, recovered: &crate::log::Recovered) -> Result<(), Violation> {
+        if self.nodes[node].damage == Damage::Wiped {
+            self.nodes[node].damage = Damage::None;
+        }
         let actor = self.nodes[node].clone();
         let voters = self.voters.clone();
         self.see(node, What::Started { view: actor.view(&voters), recovered })
@@ -224,7 +230,8 @@ impl Actor {
             log: Vec::new(),
             durable: 0,
             quorum: None,
-            is_impaired: false,
+            lapse: None,
+            damage: Damage::None,
         }
     }
 
@@ -249,7 +256,7 @@ impl Actor {
 
     /// The disk is replaced by an empty one.
     pub fn wipe(&mut self) -> &mut Actor {
-        (self.is_impaired, self.quorum) = (true, None);
+        (self.damage, self.quorum) = (Damage::Wiped, None);
         self.truncate(0)
     }
 
@@ -268,7 +275,13 @@ impl Actor {
 
     /// The disk as the judge sees it.
     pub fn disk(&self) -> DiskView<'_> {
-        DiskView { log: &self.log, durable: self.durable, quorum: self.quorum.as_ref(), is_impaired: self.is_impaired }
+        DiskView {
+            log: &self.log,
+            durable: self.durable,
+            quorum: self.quorum.as_ref(),
+            lapse: self.lapse,
+            damage: self.damage,
+        }
     }
 
     /// What a faithful recovery of the platter gives.
@@ -287,6 +300,7 @@ impl Actor {
             epochs: crate::log::EpochIndex::default(),
             producers: crate::log::ProducerTable::default(),
             tail: vec![],
+            cold: vec![],
             controls: vec![],
             recovering: None,
             cuts: vec![],

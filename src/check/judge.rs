@@ -7,6 +7,7 @@ use crate::check::calm::{AnswersAreRight, HandoverIsPrompt, LeaderIsStable};
 use crate::check::canary::{Canary, CanaryProperty};
 use crate::check::committed_is_durable_on_majority::CommittedIsDurableOnMajority;
 use crate::check::committed_stays::CommittedStays;
+use crate::check::completed_is_durable::CompletedIsDurable;
 use crate::check::consumers_see_committed::ConsumersSeeCommitted;
 use crate::check::epochs_and_votes_move_forward::EpochsAndVotesMoveForward;
 use crate::check::flushed_is_durable::FlushedIsDurable;
@@ -119,6 +120,7 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(HighWatermarkMovesForward::default()),
         Box::new(SaidOnlyDurable::default()),
         Box::new(FlushedIsDurable::default()),
+        Box::new(CompletedIsDurable::default()),
         Box::new(RecoveryKeepsDurable::default()),
         Box::new(LeadershipAnnouncedOnce::default()),
         Box::new(MachinesAgree::default()),

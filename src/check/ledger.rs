@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{BatchMark, DiskView, Interests, Observation, What};
+use crate::check::{BatchMark, Damage, DiskView, Interests, Observation, What};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::raft::message::{Request, ResponseBody};
 use crate::raft::note::Note;
@@ -56,10 +56,10 @@ pub struct Mirror {
     pub election: Election,
     /// Its durable quorum-state at the look before.
     pub election_before: Election,
-    /// What was durable here before a durable fault took it, until the next start: fetches that vouched for it may
-    /// still be under way, and rightly.
+    /// What was durable here before a durable fault took it, until a wiped node starts again or a rotten one has earned
+    /// its vote back: fetches that vouched for it may still be under way or remembered, and rightly.
     lost: Vec<BatchMark>,
-    is_impaired: bool,
+    damage: Damage,
 }
 
 /// The part of a quorum-state that elections are about.
@@ -108,9 +108,7 @@ impl Ledger {
             What::Started { view, .. } => {
                 let mirror = self.mirror(node);
                 (mirror.state, mirror.before) = (None, None);
-                let changes = self.look(observation, &view);
-                self.mirror(node).lost.clear();
-                Interests::STARTED | changes
+                Interests::STARTED | self.look(observation, &view)
             }
             What::Down { .. } => {
                 let mirror = self.mirror(node);
@@ -216,6 +214,9 @@ impl Ledger {
         if let Some(disk) = observation.disks.get(observation.node) {
             kinds = kinds | mirror.take_in(disk);
         }
+        if mirror.damage == Damage::None {
+            mirror.lost.clear();
+        }
         if let Some(to) = state.high_watermark
             && to > self.committed_end()
         {
@@ -253,10 +254,10 @@ impl Mirror {
         mark_at(&self.log, mark.base).as_ref() == Some(mark)
     }
 
-    /// Whether this batch was durable here when a durable fault took the disk away, the node not having been started since.
+    /// Whether this batch was durable here when a durable fault took it, the node not having made up for that since.
     /// (Nobody may have looked since the fault: then the last look is older than it.)
     pub fn lost(&self, mark: &BatchMark, disk: &DiskView<'_>) -> bool {
-        let before = if disk.is_impaired && !self.is_impaired { &self.log[..self.durable] } else { &self.lost[..] };
+        let before = if is_fresh(disk.damage, self.damage) { &self.log[..self.durable] } else { &self.lost[..] };
         mark_at(before, mark.base).as_ref() == Some(mark)
     }
 
@@ -266,11 +267,11 @@ impl Mirror {
     }
 
     fn take_in(&mut self, disk: &DiskView<'_>) -> Interests {
-        if disk.is_impaired && !self.is_impaired {
+        if is_fresh(disk.damage, self.damage) {
             self.lost.clear();
             self.lost.extend_from_slice(&self.log[..self.durable]);
         }
-        self.is_impaired = disk.is_impaired;
+        self.damage = disk.damage;
         let mut kinds = Interests::NONE;
         let is_same = self.log.len() == disk.log.len() && self.log.last() == disk.log.last();
         if !is_same || self.durable != disk.durable {
@@ -340,6 +341,11 @@ impl State {
         }
         kinds
     }
+}
+
+/// Whether a durable fault has come since the last look.
+fn is_fresh(damage: Damage, before: Damage) -> bool {
+    damage != Damage::None && before == Damage::None
 }
 
 /// The batch of an ascending log that begins at `base`.

@@ -26,6 +26,7 @@ mod calm;
 mod canary;
 mod committed_is_durable_on_majority;
 mod committed_stays;
+mod completed_is_durable;
 mod consumers_see_committed;
 mod epochs_and_votes_move_forward;
 #[cfg(test)]
@@ -60,7 +61,7 @@ use std::time::Duration;
 
 use crate::history::Operation;
 use crate::ids::{Epoch, Offset};
-use crate::log::{QuorumState, Recovered};
+use crate::log::{FileName, QuorumState, Recovered};
 use crate::raft::message::{Request, Response};
 use crate::raft::note::Note;
 use crate::raft::view::View;
@@ -89,8 +90,35 @@ pub struct DiskView<'a> {
     pub durable: usize,
     /// The quorum-state that every legal image would hold; `None` when it may be absent.
     pub quorum: Option<&'a QuorumState>,
-    /// Whether the node was given a wipe or rot, and has not yet earned its vote back.
-    pub is_impaired: bool,
+    /// What a disk operation that was called complete has left to the next power loss.
+    pub lapse: Option<Lapse>,
+    /// What a durable fault has done to it and nothing has made good yet.
+    pub damage: Damage,
+}
+
+/// What a power loss could still do after a disk operation was called complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapse {
+    /// Undo a create, rename or removal of this file.
+    Entry(FileName),
+    /// Undo a write or a cut of this segment.
+    Bytes(FileName),
+    /// Nothing: but this segment lies behind the end of the log.
+    Behind(FileName),
+}
+
+/// What a durable fault has done to a disk, until its node has made up for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damage {
+    /// Nothing, or nothing any more.
+    #[default]
+    None,
+    /// The disk was replaced by an empty one, until the next start.
+    Wiped,
+    /// Synced bytes are damaged or gone, and the platter does not yet hold the marker that says so (R11).
+    Rotten,
+    /// The platter holds the marker; until it holds it no more, the node has not earned its vote back.
+    Marked,
 }
 
 impl DiskView<'_> {

@@ -4,8 +4,8 @@
 //! with `disk` what every such image would hold,
 //! - the recovered log reaches the end of what is durable, and the newest batches agree with it;
 //! - it ends no later than any log that lay there, and every batch it kept was once written;
-//! - `flushed` is at most the durable end (R12), and no synced data is reported missing (R11) unless a durable fault took
-//!   it;
+//! - `flushed` is at most the durable end (R12), and synced data is reported missing (R11) exactly when a durable fault
+//!   took some;
 //! - the recovered quorum-state is at least the durable one.
 //!
 //! Source: rules R11 and R12 of [`crate::raft`]; `UnifiedLog`'s recovery, where Java's recovery can lose committed
@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 
 use crate::check::ledger::mark_at;
-use crate::check::{BatchMark, DiskView, Interests, Observation, Property, Seen, Violation, What};
+use crate::check::{BatchMark, Damage, DiskView, Interests, Observation, Property, Seen, Violation, What};
 use crate::ids::{Epoch, Offset};
 use crate::log::Recovered;
 use crate::record::RecordBatch;
@@ -29,8 +29,8 @@ pub struct RecoveryKeepsDurable {
 impl RecoveryKeepsDurable {
     fn judge(&self, disk: &DiskView<'_>, recovered: &Recovered) -> Result<(), String> {
         let durable_end = disk.durable_end();
-        if disk.is_impaired {
-            // What a durable fault left is anybody's guess; only inventions are still wrong.
+        if disk.damage == Damage::Wiped {
+            // What a wipe left is anybody's guess; only inventions are still wrong.
             return self.was_written(disk, &recovered.tail);
         }
         if recovered.end < durable_end {
@@ -41,8 +41,11 @@ impl RecoveryKeepsDurable {
             let flushed = recovered.flushed;
             return Err(format!("calls {flushed} flushed, another power loss would keep {durable_end}"));
         }
-        if let Some(epoch) = recovered.recovering {
+        if let Some(epoch) = recovered.recovering.filter(|_| disk.damage == Damage::None) {
             return Err(format!("found synced data missing (recovering above epoch {epoch}), and none is"));
+        }
+        if disk.damage == Damage::Rotten && recovered.recovering.is_none() {
+            return Err("does not notice that synced data is missing".to_owned());
         }
         durable_is_kept(disk, &recovered.tail)?;
         self.was_written(disk, &recovered.tail)?;
@@ -172,6 +175,17 @@ mod tests {
         let recovered = Recovered { end: Offset(7), tail: vec![invented], ..stage.node(0).recovered() };
         let violation = stage.start_with(0, &recovered).unwrap_err();
         assert!(violation.message.ends_with("kept offset 6 of epoch 2, which was never written"));
+    }
+
+    #[test]
+    fn a_recovery_that_does_not_notice_rot() {
+        let mut stage = stage();
+        stage.node(0).truncate(1).damage = Damage::Rotten;
+        assert!(stage.start(0).unwrap_err().message.ends_with("does not notice that synced data is missing"));
+        let mut stage = self::stage();
+        stage.node(0).truncate(1).damage = Damage::Rotten;
+        let noticed = Recovered { recovering: Some(Epoch(1)), ..stage.node(0).recovered() };
+        stage.start_with(0, &noticed).unwrap();
     }
 
     #[test]

@@ -3,14 +3,18 @@
 pub mod dump_log;
 pub mod hunt;
 pub mod list;
+pub mod names;
+pub mod producer_perf_test;
+pub mod producer_properties;
 pub mod quorum;
 pub mod run;
 pub mod serve;
 pub mod show;
 pub mod storage;
 pub mod sweep;
+pub mod verifiable_producer;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::outcome::Exit;
 
@@ -34,6 +38,10 @@ enum Command {
     List(list::Arguments),
     /// One real node on real ports.
     Serve(serve::Arguments),
+    /// Measures how fast records are taken: Kafka's kafka-producer-perf-test.sh.
+    ProducerPerfTest(Box<producer_perf_test::Arguments>),
+    /// Produces increasing integers, and says what became of each: Kafka's kafka-verifiable-producer.sh.
+    VerifiableProducer(verifiable_producer::Arguments),
     /// What is in segments and indexes, as kafka-dump-log.sh prints it.
     DumpLog(dump_log::Arguments),
     /// Formats a data directory and says what is in it, as kafka-storage.sh does.
@@ -44,13 +52,22 @@ enum Command {
 
 /// Parses the command line, runs the command, and says how the process is to end.
 pub fn main() -> std::process::ExitCode {
-    let arguments = Arguments::parse();
+    let line = names::translate(std::env::args_os().collect());
+    if line.asks_for_help() {
+        return line.help(Arguments::command());
+    }
+    let arguments = match Arguments::try_parse_from(&line.words) {
+        Ok(arguments) => arguments,
+        Err(error) => return line.refuse(&error),
+    };
     let exit = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Hunt(arguments) => hunt::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Serve(arguments) => return serve::run(&arguments),
+        Command::ProducerPerfTest(arguments) => return producer_perf_test::run(&arguments),
+        Command::VerifiableProducer(arguments) => return verifiable_producer::run(&arguments),
         Command::DumpLog(arguments) => return dump_log::run(&arguments),
         Command::Storage(arguments) => return storage::run(&arguments),
         Command::Quorum(arguments) => return quorum::run(&arguments),

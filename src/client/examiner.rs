@@ -209,13 +209,13 @@ impl Examiner {
                     Producer::None => None,
                 };
                 let stamp = id.map(|id| ProducerStamp { id, epoch, base_sequence: sequence });
-                Request::Produce { topic, records: encoded(stamp, count), timeout: PATIENCE }
+                Request::Produce { topic, records: encoded(stamp, count), timeout: PATIENCE, acks: ACKS_ALL }
             }
             Ask::Damaged => {
                 let mut records = BytesMut::from(&encoded(None, 1)[..]);
                 let last = records.len() - 1;
                 records[last] ^= 1;
-                Request::Produce { topic, records: records.freeze(), timeout: PATIENCE }
+                Request::Produce { topic, records: records.freeze(), timeout: PATIENCE, acks: ACKS_ALL }
             }
             Ask::Fetch { from, epoch, bytes_max } => {
                 Request::Fetch { topic, leader_epoch: epoch, from, wait_max: Duration::ZERO, bytes_max }
@@ -385,6 +385,9 @@ fn connection(node: usize) -> ConnectionId {
 fn node_of(connection: ConnectionId) -> usize {
     (connection.0 - ConnectionId::FIRST_OUTBOUND.0) as usize
 }
+
+/// A majority must have a batch before it is acknowledged.
+const ACKS_ALL: i16 = -1;
 
 /// How long the examiner would wait at most; the judge is less patient.
 const PATIENCE: Duration = Duration::from_secs(30);

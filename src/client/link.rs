@@ -202,7 +202,9 @@ impl Link {
         let (api, correlation) = (request.api(), voice.next_correlation());
         let frame = wire::encode(request, version, correlation, &voice.client_id);
         out.push(Output::Frame { connection: self.id, frame });
-        self.outstanding.push_back(Outstanding { correlation, call, api, version, deadline });
+        if request.is_answered() {
+            self.outstanding.push_back(Outstanding { correlation, call, api, version, deadline });
+        }
     }
 }
 

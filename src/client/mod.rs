@@ -16,8 +16,10 @@
 //! ```
 //!
 //! What an answer means is decided in one place, [`outcome`]. What is said on the wire is decided in [`wire`]. Who leads
-//! is [`cluster`]'s, one connection is [`link`]'s, an operation's life is [`operation`]'s, and the order in which a
+//! is [`cluster`]'s, one connection is [`link`]'s, the way to the leader is [`contact`]'s, an operation's life is [`operation`]'s, and the order in which a
 //! producer's batches may be sent is [`session`]'s.
+//!
+//! A [`producer`] collects records into batches instead, as Kafka's clients do, and shares all of this but the operations.
 //!
 //! [`workload`] decides what to ask and when, and reports every invoke and return for the history. Both worlds use it:
 //! the simulator and the real sockets drive the same bytes through the same code.
@@ -26,10 +28,12 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod consume;
+pub mod contact;
 pub mod examiner;
 pub mod link;
 pub mod operation;
 pub mod outcome;
+pub mod producer;
 pub mod quorum_info;
 pub mod session;
 pub mod values;

@@ -14,20 +14,19 @@
 //! - A session that is not idempotent never sends a batch again whose fate it does not know.
 //! - Every deadline that `step` has passed is gone afterwards: a driver that obeys [`Session::deadline`] never spins.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::protocol::StrBytes;
 
 use crate::client::cluster::Cluster;
 use crate::client::consume;
-use crate::client::link::{Call, Link, Voice};
+use crate::client::contact::Contact;
+use crate::client::link::{Call, Voice};
 use crate::client::operation::{Attempt, Operation};
 use crate::client::outcome::{Certain, outcome_of};
 use crate::client::wire::{Api, Hint, Malformed, Request, Response};
 use crate::client::{Ask, AskId, Config, Delivery, Input, Output, Told};
-use crate::ids::{Endpoint, Offset};
+use crate::ids::Offset;
 use crate::prng::Prng;
 use crate::protocol::ConnectionId;
 use crate::record::ProducerStamp;
@@ -38,26 +37,10 @@ use crate::time::{Instant, Timestamp};
 pub struct Session {
     config: Config,
     prng: Prng,
-    topic: StrBytes,
-    voice: Voice,
-    cluster: Cluster,
-    links: BTreeMap<ConnectionId, Link>,
-    connections: u64,
-    /// Endpoints whose connection was lost, and until when they are left alone.
-    resting: BTreeMap<Endpoint, Instant>,
-    refresh: Refresh,
+    contact: Contact,
     identity: Identity,
     /// In the order in which they were asked for.
     operations: Vec<Operation>,
-}
-
-/// The search for the leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refresh {
-    Idle,
-    Resting(Instant),
-    Connecting(ConnectionId),
-    Asked(ConnectionId),
 }
 
 /// Who an idempotent producer is.
@@ -76,26 +59,17 @@ impl Session {
         config.validate();
         let turn = prng.below(config.bootstrap.len() as u64) as usize;
         let first = i32::try_from(prng.below(1 << 31)).expect("invariant: below 2³¹");
-        Session {
-            topic: StrBytes::from_string(config.topic.clone()),
-            voice: Voice::new(&config.client_id, first),
-            cluster: Cluster::new(&config.bootstrap, turn),
-            config,
-            prng,
-            links: BTreeMap::new(),
-            connections: 0,
-            resting: BTreeMap::new(),
-            refresh: Refresh::Idle,
-            identity: Identity::None,
-            operations: Vec::new(),
-        }
+        let cluster = Cluster::new(&config.bootstrap, turn);
+        let voice = Voice::new(&config.client_id, first);
+        let contact = Contact::new(cluster, voice, &config.topic, config.request_timeout, ConnectionId::FIRST_OUTBOUND);
+        Session { contact, config, prng, identity: Identity::None, operations: Vec::new() }
     }
 
     /// Takes one input and says what follows from it. `now` never decreases.
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Ask { id, ask } => self.on_ask(now, id, ask),
-            Input::Opened { connection } => self.on_opened(now, connection, out),
+            Input::Opened { connection } => self.contact.on_opened(now, connection, out),
             Input::Frame { connection, frame } => self.on_frame(now, connection, &frame, out),
             Input::Closed { connection } => self.on_lost(now, connection, out),
             Input::Tick => {}
@@ -107,21 +81,15 @@ impl Session {
 
     /// When to call [`Session::step`] with a tick at the latest; `None` when only an input can change something.
     pub fn deadline(&self) -> Option<Instant> {
-        let links = self.links.values().filter_map(Link::deadline);
         let operations = self.operations.iter().flat_map(|operation| match operation.attempt {
             Attempt::Resting(until) => [Some(operation.deadline), Some(until)],
             Attempt::Waiting | Attempt::Sent(_) => [Some(operation.deadline), None],
         });
-        let refresh = match self.refresh {
-            Refresh::Resting(until) => Some(until),
-            Refresh::Idle | Refresh::Connecting(_) | Refresh::Asked(_) => None,
-        };
         let identity = match self.identity {
             Identity::Resting(until) => Some(until),
             Identity::None | Identity::Asked | Identity::Held { .. } => None,
         };
-        let resting = self.resting.values().copied();
-        links.chain(operations.flatten()).chain(refresh).chain(identity).chain(resting).min()
+        self.contact.deadline().into_iter().chain(operations.flatten()).chain(identity).min()
     }
 
     /// How many operations have not ended.
@@ -134,16 +102,8 @@ impl Session {
         self.operations.push(Operation::new(id, ask, now + self.config.operation_timeout));
     }
 
-    fn on_opened(&mut self, now: Instant, connection: ConnectionId, out: &mut Vec<Output>) {
-        if let Some(link) = self.links.get_mut(&connection) {
-            link.on_opened(&mut self.voice, now + self.config.request_timeout, out);
-        }
-    }
-
     fn on_frame(&mut self, now: Instant, connection: ConnectionId, frame: &Bytes, out: &mut Vec<Output>) {
-        // A frame may have been on its way while we closed.
-        let Some(link) = self.links.get_mut(&connection) else { return };
-        match link.on_frame(frame, &mut self.voice, now + self.config.request_timeout, out) {
+        match self.contact.on_frame(now, connection, frame, out) {
             Ok(Some((call, response))) => self.on_response(now, call, response, out),
             Ok(None) => {}
             Err(malformed) => self.on_malformed(now, connection, &malformed, out),
@@ -152,8 +112,7 @@ impl Session {
 
     /// An answer that is none. The operation it was for ends with that evidence: to ask again would hide it.
     fn on_malformed(&mut self, now: Instant, connection: ConnectionId, what: &Malformed, out: &mut Vec<Output>) {
-        let oldest = self.links.get(&connection).and_then(Link::oldest);
-        if let Some(Call::Operation(id)) = oldest
+        if let Some(Call::Operation(id)) = self.contact.oldest_call(connection)
             && let Some(index) = self.position(id)
         {
             self.end(index, Told::Unreadable { reason: what.to_string() }, out);
@@ -168,17 +127,13 @@ impl Session {
 
     /// A connection is gone, and with it every answer that was due on it.
     fn on_lost(&mut self, now: Instant, connection: ConnectionId, out: &mut Vec<Output>) {
-        let Some(link) = self.links.remove(&connection) else { return };
-        let until = now + self.backoff();
-        self.resting.insert(link.endpoint().clone(), until);
-        self.cluster.doubt_endpoint(link.endpoint());
-        if self.refresh == Refresh::Connecting(connection) {
-            self.refresh = Refresh::Idle;
+        if !self.contact.has(connection) {
+            return;
         }
-        for call in link.into_outstanding() {
+        let until = now + self.backoff();
+        for call in self.contact.on_lost(connection, until) {
             match call {
-                Call::Negotiation => {}
-                Call::Refresh => self.refresh = Refresh::Idle,
+                Call::Negotiation | Call::Refresh => {}
                 Call::Identity => self.identity = Identity::Resting(until),
                 Call::Operation(id) => self.on_answer_lost(now, id, out),
             }
@@ -197,10 +152,10 @@ impl Session {
     fn on_response(&mut self, now: Instant, call: Call, response: Response, out: &mut Vec<Output>) {
         match (call, response) {
             (Call::Refresh, Response::Metadata { error, brokers, leader, epoch }) => {
-                let leader = if outcome_of(Api::Metadata, error) == Certain::Ok { leader } else { -1 };
-                self.cluster.learn(brokers, leader, epoch);
-                let is_found = self.cluster.leader().is_some();
-                self.refresh = if is_found { Refresh::Idle } else { Refresh::Resting(now + self.backoff()) };
+                if !self.contact.on_metadata(error, brokers, leader, epoch) {
+                    let at = now + self.backoff();
+                    self.contact.search_again(at);
+                }
             }
             (Call::Identity, Response::InitProducerId { error, id, epoch }) => {
                 let is_valid = outcome_of(Api::InitProducerId, error) == Certain::Ok && id >= 0 && epoch >= 0;
@@ -260,12 +215,12 @@ impl Session {
             }
             // A leader that cannot commit may be none any more: ask around before anything is sent to it again.
             Certain::Open if is_idempotent && error != DUPLICATE_SEQUENCE => {
-                self.cluster.doubt();
+                self.contact.doubt();
                 self.operations[index].is_in_doubt = true;
                 self.rest(now, index);
             }
             Certain::Open => {
-                self.cluster.doubt();
+                self.contact.doubt();
                 self.end(index, Told::Open, out);
             }
         }
@@ -292,19 +247,17 @@ impl Session {
     /// This node will not do it: go where it points, or ask around and come back.
     fn on_refused(&mut self, now: Instant, index: usize, error: i16, hint: Option<Hint>) {
         self.operations[index].error = error;
-        if self.cluster.follow(hint) {
+        if self.contact.follow(hint) {
             self.operations[index].attempt = Attempt::Waiting;
             return;
         }
-        self.cluster.doubt();
+        self.contact.doubt();
         self.rest(now, index);
     }
 
     /// Ends what has run out of time: connections first, because they decide what is in doubt.
     fn expire(&mut self, now: Instant, out: &mut Vec<Output>) {
-        let is_late = |link: &Link| link.deadline().is_some_and(|deadline| deadline <= now);
-        let late: Vec<_> = self.links.iter().filter(|(_, link)| is_late(link)).map(|(&id, _)| id).collect();
-        for connection in late {
+        for connection in self.contact.late(now) {
             self.hang_up(now, connection, out);
         }
         while let Some(index) = self.operations.iter().position(|operation| operation.deadline <= now) {
@@ -315,10 +268,7 @@ impl Session {
 
     /// Lets what has rested long enough go on.
     fn wake(&mut self, now: Instant) {
-        self.resting.retain(|_, until| *until > now);
-        if matches!(self.refresh, Refresh::Resting(until) if until <= now) {
-            self.refresh = Refresh::Idle;
-        }
+        self.contact.wake(now);
         if matches!(self.identity, Identity::Resting(until) if until <= now) {
             self.identity = Identity::None;
         }
@@ -335,46 +285,10 @@ impl Session {
         if self.operations.iter().all(Operation::is_sent) {
             return;
         }
-        let Some(leader) = self.cluster.leader().cloned() else { return self.look_for_leader(now, out) };
-        let Some(connection) = self.connection_to(&leader, now, out) else { return };
-        if !self.links[&connection].is_ready() {
-            return;
+        if let Some(connection) = self.contact.reach_leader(now, out) {
+            self.identify(now, out);
+            self.send_operations(now, connection, out);
         }
-        self.identify(now, out);
-        self.send_operations(now, connection, out);
-    }
-
-    fn look_for_leader(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if self.refresh == Refresh::Idle {
-            for _ in 0..self.cluster.endpoint_count() {
-                let endpoint = self.cluster.next_endpoint();
-                if let Some(connection) = self.connection_to(&endpoint, now, out) {
-                    self.refresh = Refresh::Connecting(connection);
-                    break;
-                }
-            }
-        }
-        let Refresh::Connecting(connection) = self.refresh else { return };
-        if self.links[&connection].is_ready() {
-            let request = Request::Metadata { topic: self.topic.clone() };
-            self.send(now, connection, Call::Refresh, &request, out);
-            self.refresh = Refresh::Asked(connection);
-        }
-    }
-
-    /// The connection to an endpoint, made if there is none; `None` while the endpoint rests.
-    fn connection_to(&mut self, endpoint: &Endpoint, now: Instant, out: &mut Vec<Output>) -> Option<ConnectionId> {
-        if let Some((&connection, _)) = self.links.iter().find(|(_, link)| link.endpoint() == endpoint) {
-            return Some(connection);
-        }
-        if self.resting.contains_key(endpoint) {
-            return None;
-        }
-        let connection = ConnectionId(ConnectionId::FIRST_OUTBOUND.0 + self.connections);
-        self.connections += 1;
-        let link = Link::connect(connection, endpoint.clone(), now + self.config.request_timeout, out);
-        self.links.insert(connection, link);
-        Some(connection)
     }
 
     /// Asks for a producer id when a batch needs one and none is being played to its end. Any node can give one.
@@ -386,8 +300,7 @@ impl Session {
         if !is_needed {
             return;
         }
-        let ready: Vec<_> = self.links.iter().filter(|(_, link)| link.is_ready()).map(|(&id, _)| id).collect();
-        let connection = *self.prng.pick(&ready);
+        let connection = *self.prng.pick(&self.contact.ready());
         self.send(now, connection, Call::Identity, &Request::InitProducerId, out);
         self.identity = Identity::Asked;
     }
@@ -424,7 +337,8 @@ impl Session {
             (Delivery::ExactlyOnce, Identity::Held { id, epoch, next_sequence }) => {
                 let Ask::Produce { values } = &self.operations[index].ask else { unreachable!("a Produce is sealed") };
                 let stamp = ProducerStamp { id: *id, epoch: *epoch, base_sequence: *next_sequence };
-                *next_sequence = sequence_after(*next_sequence, values.len());
+                let count = u32::try_from(values.len()).expect("invariant: a batch has fewer than 2³¹ records");
+                *next_sequence = stamp.sequence_after(count);
                 Some(stamp)
             }
             (Delivery::ExactlyOnce, Identity::None | Identity::Resting(_) | Identity::Asked) => return false,
@@ -438,13 +352,13 @@ impl Session {
     fn send_operation(&mut self, now: Instant, connection: ConnectionId, index: usize, out: &mut Vec<Output>) {
         let operation = &mut self.operations[index];
         operation.attempt = Attempt::Sent(connection);
-        let (topic, leader_epoch) = (self.topic.clone(), self.cluster.epoch());
+        let (topic, leader_epoch) = (self.contact.topic().clone(), self.contact.cluster().epoch());
         let request = match &operation.ask {
             Ask::Produce { .. } => {
                 let batch = operation.batch.as_ref().expect("invariant: a Produce is sealed before it is sent");
                 // The broker answers that it has given up before we give up on the connection.
                 let timeout = self.config.request_timeout / 4 * 3;
-                Request::Produce { topic, records: batch.bytes.clone(), timeout }
+                Request::Produce { topic, records: batch.bytes.clone(), timeout, acks: ACKS_ALL }
             }
             Ask::Fetch { from } => {
                 let (wait_max, bytes_max) = (self.config.fetch_wait_max, self.config.fetch_bytes_max);
@@ -461,9 +375,7 @@ impl Session {
             Request::Fetch { wait_max, .. } => *wait_max,
             _ => Duration::ZERO,
         };
-        let deadline = now + self.config.request_timeout + held;
-        let link = self.links.get_mut(&connection).expect("invariant: requests are sent on connections that stand");
-        link.send(call, request, &mut self.voice, deadline, out);
+        self.contact.send(now, connection, call, request, held, out);
     }
 
     /// Ends an operation. A stamped batch that was not acknowledged leaves the sequence unknown, and retires the id.
@@ -503,26 +415,11 @@ fn tail(end: i64) -> Told {
     }
 }
 
-/// The sequence number that is due after `count` records from `first` on. (Kafka: `DefaultRecordBatch.incrementSequence`.)
-fn sequence_after(first: i32, count: usize) -> i32 {
-    let count = i64::try_from(count).expect("invariant: a batch has fewer than 2³¹ records");
-    i32::try_from((i64::from(first) + count) % (1 << 31)).expect("invariant: below 2³¹")
-}
+/// A majority must have a batch before it is acknowledged. (Kafka: `acks=all`.)
+const ACKS_ALL: i16 = -1;
 
 /// The sequence check found a gap. (Kafka: `OUT_OF_ORDER_SEQUENCE_NUMBER`.)
 const OUT_OF_ORDER_SEQUENCE: i16 = 45;
 
 /// The batch is in the log, the broker does not know where. (Kafka: `DUPLICATE_SEQUENCE_NUMBER`.)
 const DUPLICATE_SEQUENCE: i16 = 46;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sequence_numbers_wrap_to_zero() {
-        assert_eq!(sequence_after(0, 3), 3);
-        assert_eq!(sequence_after(i32::MAX, 1), 0);
-        assert_eq!(sequence_after(i32::MAX - 1, 3), 1);
-    }
-}

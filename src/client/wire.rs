@@ -83,8 +83,8 @@ pub enum Request {
     Metadata { topic: StrBytes },
     /// An identity, please.
     InitProducerId,
-    /// Append this encoded batch, `acks=all`; the broker gives up after `timeout`.
-    Produce { topic: StrBytes, records: Bytes, timeout: Duration },
+    /// Append this encoded batch; the broker gives up after `timeout`. With `acks` 0 it does not answer.
+    Produce { topic: StrBytes, records: Bytes, timeout: Duration, acks: i16 },
     /// Committed batches from here on, at the latest after `wait_max`.
     Fetch { topic: StrBytes, leader_epoch: i32, from: Offset, wait_max: Duration, bytes_max: usize },
     /// The end of what is committed.
@@ -92,6 +92,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether the broker answers it.
+    pub fn is_answered(&self) -> bool {
+        !matches!(self, Request::Produce { acks: 0, .. })
+    }
+
     /// The API that serves it.
     pub fn api(&self) -> Api {
         match self {
@@ -174,9 +179,10 @@ pub fn encode(request: &Request, version: i16, correlation: i32, client_id: &Str
                 .with_producer_epoch(-1);
             frame(request.api(), version, correlation, client_id, &body)
         }
-        Request::Produce { topic, records, timeout } => {
-            let body = produce(topic, records, *timeout);
-            frame(request.api(), version, correlation, client_id, &body)
+        Request::Produce { topic, records, timeout, acks } => {
+            let body = produce(topic, *timeout, *acks);
+            let frame = frame(request.api(), version, correlation, client_id, &body);
+            around(&frame, records, version)
         }
         Request::Fetch { topic, leader_epoch, from, wait_max, bytes_max } => {
             let body = fetch(topic, *leader_epoch, *from, *wait_max, *bytes_max);
@@ -227,12 +233,44 @@ pub fn decode(api: Api, version: i16, frame: &Bytes) -> Result<(i32, Response), 
     }
 }
 
-fn produce(topic: &StrBytes, records: &Bytes, timeout: Duration) -> kafka::ProduceRequest {
-    let partition = kafka::produce_request::PartitionProduceData::default().with_records(Some(records.clone()));
+/// A Produce of no records, with a place for them. See [`around`].
+fn produce(topic: &StrBytes, timeout: Duration, acks: i16) -> kafka::ProduceRequest {
+    let partition = kafka::produce_request::PartitionProduceData::default().with_records(Some(Bytes::new()));
     let topic = kafka::produce_request::TopicProduceData::default()
         .with_name(topic.clone().into())
         .with_partition_data(vec![partition]);
-    kafka::ProduceRequest::default().with_acks(-1).with_timeout_ms(millis(timeout)).with_topic_data(vec![topic])
+    kafka::ProduceRequest::default().with_acks(acks).with_timeout_ms(millis(timeout)).with_topic_data(vec![topic])
+}
+
+/// Puts records into the frame of a Produce of none, without copying them: they are the last field of the innermost
+/// structure, so only lengths stand before them and empty sets of tags behind.
+fn around(frame: &Frame, records: &Bytes, version: i16) -> Frame {
+    let whole = frame.parts.first().expect("invariant: a frame was just encoded as one part");
+    let is_flexible = version >= PRODUCE_FLEXIBLE_FROM;
+    // A compact length is a varint of the length and one; the tags are those of partition, topic and request.
+    let (length_bytes, tags) = if is_flexible { (1, 3) } else { (4, 0) };
+    let (head, rest) = whole.split_at(whole.len() - length_bytes - tags);
+    let mut front = BytesMut::with_capacity(head.len() + VARINT_BYTES_MAX);
+    front.extend_from_slice(head);
+    match is_flexible {
+        false => front.put_u32(u32::try_from(records.len()).expect("invariant: a batch is below 2 GiB")),
+        true => {
+            let mut length = records.len() as u64 + 1;
+            while length >= 0x80 {
+                front.put_u8(length as u8 | 0x80);
+                length >>= 7;
+            }
+            front.put_u8(length as u8);
+        }
+    }
+    let mut parts = vec![Bytes::new(), records.clone()];
+    if tags > 0 {
+        parts.push(Bytes::copy_from_slice(&rest[length_bytes..]));
+    }
+    let bytes = front.len() - 4 + records.len() + tags;
+    front[..4].copy_from_slice(&i32::try_from(bytes).expect("invariant: a request is below 2 GiB").to_be_bytes());
+    parts[0] = front.freeze();
+    Frame { parts }
 }
 
 /// A consumer without a fetch session: id 0 and epoch −1, as librdkafka sends it.
@@ -366,6 +404,12 @@ fn frame<T: Encodable + HeaderVersion>(
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
+
+/// The first version of Produce with compact lengths and tags.
+const PRODUCE_FLEXIBLE_FROM: i16 = 9;
+
+/// The longest form of a 32-bit varint.
+const VARINT_BYTES_MAX: usize = 5;
 
 /// The isolation level that asks for committed data only.
 const READ_COMMITTED: i8 = 1;

@@ -13,7 +13,6 @@
 //! the errors here say at which byte.
 
 use crate::ids::{DirectoryId, Epoch, Offset, ReplicaId};
-use crate::log::layout::TOPIC;
 use crate::log::{EpochIndex, EpochStart, MetaProperties};
 
 /// Text that is not what its file should hold.
@@ -61,7 +60,7 @@ pub(in crate::log) fn write_recovery_point(point: Offset) -> String {
 }
 
 /// Reads `recovery-point-offset-checkpoint`: the offset of our partition, `None` if it lists only others.
-pub(in crate::log) fn read_recovery_point(bytes: &[u8]) -> Result<Option<Offset>, TextError> {
+pub fn read_recovery_point(bytes: &[u8]) -> Result<Option<Offset>, TextError> {
     let mut lines = Lines::of(bytes)?;
     lines.version()?;
     let count = lines.number("a count of lines", i32::MAX as u64)?;
@@ -244,6 +243,9 @@ impl Line<'_> {
         TextError { at: self.at as u64, reason: format!("expected {expected}, found {found:?}") }
     }
 }
+
+/// The replicated topic; its partition is 0. (Kafka: `Topic.CLUSTER_METADATA_TOPIC_NAME`.)
+const TOPIC: &str = "__cluster_metadata";
 
 /// How much of a line that makes no sense is repeated in the error.
 const FOUND_CHARACTERS_MAX: usize = 60;

@@ -436,10 +436,9 @@ impl Layout {
 
     fn mark(&mut self, epoch: Option<Epoch>, out: &mut Vec<FileOp>) {
         let Some(epoch) = epoch else {
-            // Without the marker a recovery point above the log would say once more that synced data is missing.
-            if self.recovery_point > self.end() {
-                self.move_recovery_point(self.end(), out);
-            }
+            // Without the marker a recovery point above the log, or one that cannot be read, would say once more that
+            // synced data is missing.
+            self.move_recovery_point(self.recovery_point.min(self.end()), out);
             out.push(FileOp::Remove { file: FileName::Recovering });
             out.push(FileOp::SyncDirectory(Directory::Partition));
             return;
@@ -504,10 +503,7 @@ fn remove_indexes(base: Offset, out: &mut Vec<FileOp>) {
     out.push(FileOp::Remove { file: FileName::TimeIndex(base) });
 }
 
-/// The replicated topic; its partition is 0. (Kafka: `Topic.CLUSTER_METADATA_TOPIC_NAME`.) The paths above repeat it.
-pub(in crate::log) const TOPIC: &str = "__cluster_metadata";
-
-/// The directory of its partition below `log.dirs`.
+/// The directory of the only partition below `log.dirs`; the paths above repeat it.
 pub const PARTITION_DIRECTORY: &str = "__cluster_metadata-0";
 
 /// What a file's name ends with while it is not yet in place.

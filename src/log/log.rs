@@ -14,7 +14,8 @@
 //! - `start ≤ flushed ≤ end`; only this file moves these cursors.
 //! - offsets are contiguous, epochs never fall along the log.
 //! - the memory tail never evicts above `flushed`.
-//! - the log ends at a batch boundary, whatever it is cut to.
+//! - the log ends at a batch boundary, whatever it is cut to: below the memory tail it remembers where batches begin, as
+//!   far down as a truncation can reach.
 //!
 //! It does not know the high watermark, nor who may truncate: never to cut a committed record is the caller's duty.
 
@@ -34,6 +35,8 @@ pub struct Log {
     epochs: EpochIndex,
     producers: ProducerTable,
     tail: VecDeque<RecordBatch>,
+    /// Where batches below the tail begin: the ones above the stable offset, and the one that contains it.
+    cold: VecDeque<Offset>,
     tail_bytes: usize,
     tail_bytes_max: usize,
     unflushed_bytes: usize,
@@ -79,6 +82,7 @@ impl Log {
             epochs: recovered.epochs.clone(),
             producers: recovered.producers.clone(),
             tail: recovered.tail.iter().cloned().collect(),
+            cold: recovered.cold.iter().copied().collect(),
             tail_bytes: recovered.tail.iter().map(RecordBatch::size_bytes).sum(),
             tail_bytes_max,
             unflushed_bytes: 0,
@@ -137,16 +141,29 @@ impl Log {
         self.flushed > before
     }
 
+    /// The batch boundary at or below `end`, which is not below the stable offset's batch. An honest leader names
+    /// boundaries only: where an epoch starts here, or where its copy of an epoch ends that this log has too, and then
+    /// both hold the same batches of that epoch up to there (log matching).
+    pub fn boundary(&self, end: Offset) -> Offset {
+        if end >= self.end {
+            return self.end;
+        }
+        let above = self.tail.partition_point(|batch| batch.base_offset() <= end);
+        match above.checked_sub(1) {
+            Some(index) => self.tail[index].base_offset(),
+            None => {
+                let above = self.cold.partition_point(|base| *base <= end);
+                above.checked_sub(1).map_or(self.start, |index| self.cold[index])
+            }
+        }
+    }
+
     /// Cuts the log to the batch boundary at or below `end`, clips every cursor in flight (R7), and returns the new end.
-    ///
-    /// Below the memory tail boundaries are not known here, and `end` must be one. It is, whenever it comes from a
-    /// comparison of epochs: it is either the start of an epoch in this log, or where the leader's copy of an epoch ends
-    /// that this log has too, and then both hold the same batches of that epoch up to there (log matching).
     pub fn truncate(&mut self, end: Offset) -> Offset {
         assert!(end >= self.start, "a log that starts at {} was cut to {end}", self.start);
+        let end = self.boundary(end);
         let kept = self.tail.partition_point(|batch| batch.end() <= end);
-        let cut_at = self.tail.get(kept).map_or(self.end, |batch| batch.base_offset());
-        let end = end.min(cut_at);
+        self.cold.truncate(self.cold.partition_point(|base| *base < end));
         let cut_bytes: usize = self.tail.range(kept..).map(RecordBatch::size_bytes).sum();
         self.unflushed_bytes -= self.bytes_between(self.flushed.max(end), self.end);
         self.tail_bytes -= cut_bytes;
@@ -162,10 +179,13 @@ impl Log {
         end
     }
 
-    /// The log will never be truncated below `offset`, its high watermark: lets producer state forget what only such a
-    /// truncation would need.
+    /// The log will never be truncated below `offset`, its high watermark: what only such a truncation would need may be
+    /// forgotten.
     pub fn stable(&mut self, offset: Offset) {
         self.producers.stable(offset);
+        while self.cold.get(1).is_some_and(|next| *next <= offset) {
+            self.cold.pop_front();
+        }
     }
 
     /// Reads whole batches from the one that contains `from`, below `below`, up to `bytes_max` but at least one.
@@ -264,6 +284,7 @@ impl Log {
         while self.tail_bytes > self.tail_bytes_max {
             let Some(oldest) = self.tail.front().filter(|oldest| oldest.end() <= self.flushed) else { return };
             self.tail_bytes -= oldest.size_bytes();
+            self.cold.push_back(oldest.base_offset());
             self.tail.pop_front();
         }
     }

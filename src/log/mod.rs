@@ -52,12 +52,14 @@ pub enum DiskOp {
     /// leader-epoch-checkpoint that names them is synced before this completes (R11).
     Append { batches: Vec<RecordBatch>, first_of_epoch: Vec<EpochStart> },
     /// Cut the log so that it ends at `end`; `epochs` is what remains of the epoch index, synced before this completes.
+    /// A recovery point above `end` is lowered to it first.
     Truncate { end: Offset, epochs: Vec<EpochStart> },
     /// Replace the quorum-state file atomically.
     QuorumState(QuorumState),
     /// Write (`Some`) or remove (`None`) the `recovering` marker (R11).
     Recovering(Option<Epoch>),
-    /// Lower or raise the recovery-point-offset-checkpoint; written lazily by raft, synced when this completes.
+    /// Raise the recovery-point-offset-checkpoint; written lazily by raft, synced when this completes. Only the layout
+    /// lowers it.
     RecoveryPoint(Offset),
     /// Trim preallocated space and sync everything: the last operation before a clean stop.
     Close,

@@ -51,6 +51,8 @@ pub struct Recovered {
     pub producers: ProducerTable,
     /// The newest batches, as many as fit the memory tail, contiguous up to `end`.
     pub tail: Vec<RecordBatch>,
+    /// Where the batches kept below the tail begin: a truncation may have to find one of these places.
+    pub cold: Vec<Offset>,
     /// Every control record kept, with its offset.
     pub controls: Vec<(Offset, ControlRecord)>,
     /// The marker of R11, or the epoch it must be written with because synced data is missing.
@@ -232,6 +234,7 @@ impl Recovery {
             epochs: self.scan.epochs,
             producers: self.scan.producers,
             tail: self.scan.tail.into(),
+            cold: self.scan.cold,
             controls: self.scan.controls,
             recovering: self.recovering,
             cuts: self.cuts,
@@ -372,11 +375,14 @@ impl Recovery {
         Ok(())
     }
 
-    /// The highest epoch that this directory gives evidence of.
+    /// The highest epoch that this directory gives evidence of. Batches that are not kept give none: their epoch lies
+    /// outside the checksum, and a flipped bit there names one that nobody will ever reach. Nothing is lost by that: an
+    /// epoch is in quorum-state before any of its batches is written.
     fn newest_epoch(&self) -> Epoch {
         let quorum = self.texts.quorum.as_ref().map(|quorum| quorum.epoch);
         let checkpoint = self.texts.checkpoint.as_ref().and_then(EpochIndex::last).map(|entry| entry.epoch);
-        let known = [quorum, checkpoint, self.texts.marker, self.scan.newest_epoch];
+        let kept = self.scan.epochs.last().map(|entry| entry.epoch);
+        let known = [quorum, checkpoint, self.texts.marker, kept];
         known.into_iter().flatten().max().unwrap_or(Epoch::ZERO)
     }
 }

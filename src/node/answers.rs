@@ -12,7 +12,7 @@ use crate::node::translate::Names;
 use crate::protocol::{Api, codec, schema};
 use crate::raft::Response;
 use crate::raft::message::{ErrorCode, FetchResponse as Answered, Fetched, ResponseBody};
-use crate::record::{DecodeError, RecordBatch};
+use crate::record::{Batches, DecodeError, RecordBatch};
 
 /// What an answer says of its sender and the leader, wherever the message keeps it.
 struct Said {
@@ -21,20 +21,45 @@ struct Said {
     epoch: i32,
 }
 
+/// The three answers of an election have one shape under three sets of names; `$body` says what is theirs alone.
+macro_rules! election_answer {
+    ($answer:expr, $asked_in:expr, $names:expr, |$partition:ident| $body:expr, $nothing:expr) => {{
+        let answer = $answer;
+        if answer.error_code != 0 {
+            return Ok(message_error(answer.error_code, $asked_in, $nothing));
+        }
+        let topic = only(&answer.topics, "topics")?;
+        let $partition = only(&topic.partitions, "partitions")?;
+        check_place(topic.topic_name == $names.topic, $partition.partition_index)?;
+        let said = Said { error: $partition.error_code, leader: $partition.leader_id, epoch: $partition.leader_epoch };
+        let endpoints = answer.node_endpoints.iter().map(|at| (at.node_id, &at.host[..], i32::from(at.port)));
+        Ok(response(said, endpoints, $asked_in, $body))
+    }};
+}
+
 /// Decodes an answer to a call of `asked_in`, the epoch of the request. `rest` begins after the correlation id.
 ///
 /// A message-level error names neither epoch nor leader; it is taken to speak of the epoch that was asked in, or the
 /// replica would drop it as stale and never back off.
 pub fn answer(api: Api, version: i16, rest: Bytes, asked_in: Epoch, names: &Names) -> Result<Response, DecodeError> {
     match api {
-        Api::Vote => vote(&codec::decode_response(api, &schema::VOTE_RESPONSE, version, rest)?, asked_in, names),
+        Api::Vote => {
+            let answer: VoteResponse = codec::decode_response(api, &schema::VOTE_RESPONSE, version, rest)?;
+            let nothing = ResponseBody::Vote { granted: false };
+            let body = |granted| ResponseBody::Vote { granted };
+            election_answer!(answer, asked_in, names, |partition| body(partition.vote_granted), nothing)
+        }
         Api::BeginQuorumEpoch => {
             let shape = &schema::BEGIN_QUORUM_EPOCH_RESPONSE;
-            begin_quorum_epoch(&codec::decode_response(api, shape, version, rest)?, asked_in, names)
+            let answer: BeginQuorumEpochResponse = codec::decode_response(api, shape, version, rest)?;
+            let body = ResponseBody::BeginQuorumEpoch;
+            election_answer!(answer, asked_in, names, |partition| body, body)
         }
         Api::EndQuorumEpoch => {
             let shape = &schema::END_QUORUM_EPOCH_RESPONSE;
-            end_quorum_epoch(&codec::decode_response(api, shape, version, rest)?, asked_in, names)
+            let answer: EndQuorumEpochResponse = codec::decode_response(api, shape, version, rest)?;
+            let body = ResponseBody::EndQuorumEpoch;
+            election_answer!(answer, asked_in, names, |partition| body, body)
         }
         Api::Fetch => {
             let frame_bytes = rest.len();
@@ -42,46 +67,6 @@ pub fn answer(api: Api, version: i16, rest: Bytes, asked_in: Epoch, names: &Name
         }
         other => unreachable!("{other:?} is no RPC of the quorum"),
     }
-}
-
-fn vote(answer: &VoteResponse, asked_in: Epoch, names: &Names) -> Result<Response, DecodeError> {
-    if answer.error_code != 0 {
-        return Ok(message_error(answer.error_code, asked_in, ResponseBody::Vote { granted: false }));
-    }
-    let topic = only(&answer.topics, "topics")?;
-    let partition = only(&topic.partitions, "partitions")?;
-    check_place(topic.topic_name == names.topic, partition.partition_index)?;
-    let said = Said { error: partition.error_code, leader: partition.leader_id, epoch: partition.leader_epoch };
-    let endpoints = answer.node_endpoints.iter().map(|at| (at.node_id, &at.host[..], i32::from(at.port)));
-    Ok(response(said, endpoints, asked_in, ResponseBody::Vote { granted: partition.vote_granted }))
-}
-
-fn begin_quorum_epoch(
-    answer: &BeginQuorumEpochResponse,
-    asked_in: Epoch,
-    names: &Names,
-) -> Result<Response, DecodeError> {
-    if answer.error_code != 0 {
-        return Ok(message_error(answer.error_code, asked_in, ResponseBody::BeginQuorumEpoch));
-    }
-    let topic = only(&answer.topics, "topics")?;
-    let partition = only(&topic.partitions, "partitions")?;
-    check_place(topic.topic_name == names.topic, partition.partition_index)?;
-    let said = Said { error: partition.error_code, leader: partition.leader_id, epoch: partition.leader_epoch };
-    let endpoints = answer.node_endpoints.iter().map(|at| (at.node_id, &at.host[..], i32::from(at.port)));
-    Ok(response(said, endpoints, asked_in, ResponseBody::BeginQuorumEpoch))
-}
-
-fn end_quorum_epoch(answer: &EndQuorumEpochResponse, asked_in: Epoch, names: &Names) -> Result<Response, DecodeError> {
-    if answer.error_code != 0 {
-        return Ok(message_error(answer.error_code, asked_in, ResponseBody::EndQuorumEpoch));
-    }
-    let topic = only(&answer.topics, "topics")?;
-    let partition = only(&topic.partitions, "partitions")?;
-    check_place(topic.topic_name == names.topic, partition.partition_index)?;
-    let said = Said { error: partition.error_code, leader: partition.leader_id, epoch: partition.leader_epoch };
-    let endpoints = answer.node_endpoints.iter().map(|at| (at.node_id, &at.host[..], i32::from(at.port)));
-    Ok(response(said, endpoints, asked_in, ResponseBody::EndQuorumEpoch))
 }
 
 fn fetch(
@@ -121,14 +106,11 @@ fn fetch(
 /// The whole batches at the front. A tail that is cut short or damaged is left out and will be fetched again; damage
 /// from the first byte on is an error, or it would be fetched again at once, for ever.
 fn batches(records: Bytes, frame_bytes: usize) -> Result<Vec<RecordBatch>, DecodeError> {
-    let mut records = detached(records, frame_bytes);
+    let records = detached(records, frame_bytes);
     let mut batches = Vec::new();
-    while !records.is_empty() {
-        match RecordBatch::parse(&records) {
-            Ok(batch) => {
-                let _ = records.split_to(batch.size_bytes());
-                batches.push(batch);
-            }
+    for batch in Batches::of(&records) {
+        match batch {
+            Ok(batch) => batches.push(batch),
             Err(error) if batches.is_empty() => return Err(error),
             Err(_) => break,
         }
@@ -169,7 +151,7 @@ fn response<'a>(
 fn only<'a, T>(list: &'a [T], what: &'static str) -> Result<&'a T, DecodeError> {
     match list {
         [only] => Ok(only),
-        list => Err(DecodeError { at: 0, what, expected: "one".into(), found: list.len().to_string() }),
+        list => Err(DecodeError::new(0, what, "one", list.len())),
     }
 }
 
@@ -178,7 +160,7 @@ fn check_place(is_topic: bool, partition: i32) -> Result<(), DecodeError> {
         true => Ok(()),
         false => {
             let found = format!("partition {partition}, perhaps of another topic");
-            Err(DecodeError { at: 0, what: "topic and partition", expected: "those asked for".into(), found })
+            Err(DecodeError::new(0, "topic and partition", "those asked for", found))
         }
     }
 }

@@ -16,8 +16,7 @@ use kafka_protocol::messages::{
 use uuid::Uuid;
 
 use crate::ids::{Endpoint, Offset, ReplicaId};
-use crate::node::api::{Context, Served};
-use crate::node::records::leader_id;
+use crate::node::exchange::{Context, Served, leader_id};
 use crate::node::{errors, translate};
 use crate::raft::Published;
 use crate::raft::view::Progress;
@@ -29,9 +28,9 @@ pub fn metadata(cx: &Context<'_>, asked: &MetadataRequest) -> Served {
     let ours = MetadataRequestTopic::default().with_name(Some(cx.names.topic.clone()));
     let topics = match &asked.topics {
         // "All" is null from version 1 on; version 0 has no null and says it with an empty list.
-        None => vec![topic(cx, &published, &ours)],
-        Some(topics) if topics.is_empty() && version == 0 => vec![topic(cx, &published, &ours)],
-        Some(topics) => topics.iter().map(|asked| topic(cx, &published, asked)).collect(),
+        None => vec![topic(cx, &ours)],
+        Some(topics) if topics.is_empty() && version == 0 => vec![topic(cx, &ours)],
+        Some(topics) => topics.iter().map(|asked| topic(cx, asked)).collect(),
     };
     let brokers = brokers(cx, &published).map(|(id, endpoint)| {
         let broker = MetadataResponseBroker::default().with_node_id(BrokerId(id.as_i32()));
@@ -42,10 +41,11 @@ pub fn metadata(cx: &Context<'_>, asked: &MetadataRequest) -> Served {
         .with_cluster_id(Some(cx.names.cluster.clone()))
         .with_controller_id(leader_id(&published))
         .with_topics(topics);
-    Served::frame(cx.respond(&response))
+    let error = first_error(response.topics.iter().map(|topic| topic.error_code));
+    Served::frame(cx.respond(&response), error)
 }
 
-fn topic(cx: &Context<'_>, published: &Published<'_>, asked: &MetadataRequestTopic) -> MetadataResponseTopic {
+fn topic(cx: &Context<'_>, asked: &MetadataRequestTopic) -> MetadataResponseTopic {
     let is_ours = match &asked.name {
         Some(name) => *name == cx.names.topic,
         None => asked.topic_id == cx.names.topic_id,
@@ -54,7 +54,7 @@ fn topic(cx: &Context<'_>, published: &Published<'_>, asked: &MetadataRequestTop
         return MetadataResponseTopic::default()
             .with_name(Some(cx.names.topic.clone()))
             .with_topic_id(cx.names.topic_id)
-            .with_partitions(vec![partition(published)]);
+            .with_partitions(vec![partition(cx)]);
     }
     // Names may be null from version 12 on.
     let nameless = (cx.caller.version < 12).then(TopicName::default);
@@ -68,12 +68,13 @@ fn topic(cx: &Context<'_>, published: &Published<'_>, asked: &MetadataRequestTop
         .with_topic_id(asked.topic_id)
 }
 
-fn partition(published: &Published<'_>) -> MetadataResponsePartition {
+fn partition(cx: &Context<'_>) -> MetadataResponsePartition {
+    let (published, progress) = (&cx.replica.published(), cx.replica.progress());
     let voters = || published.voters.iter().map(|voter| BrokerId(voter.key.id.as_i32()));
-    // In sync is who holds everything committed. Only the leader knows; the others name every voter.
+    // In sync is who holds everything committed, and the leader. Only it knows; the others name every voter.
     let lags = |id: BrokerId| {
-        let row = published.progress.iter().find(|row| row.key.id.as_i32() == id.0);
-        row.is_some_and(|row| row.end < published.high_watermark)
+        let row = progress.iter().find(|row| row.key.id.as_i32() == id.0);
+        row.is_some_and(|row| row.end < published.high_watermark && Some(row.key.id) != published.leader)
     };
     let error = if published.leader.is_some() { errors::NONE } else { errors::LEADER_NOT_AVAILABLE };
     MetadataResponsePartition::default()
@@ -95,7 +96,7 @@ pub fn cluster(cx: &Context<'_>, asked: &DescribeClusterRequest) -> Served {
     let published = cx.replica.published();
     if !(1..=2).contains(&asked.endpoint_type) {
         let response = DescribeClusterResponse::default().with_error_code(errors::UNSUPPORTED_ENDPOINT_TYPE);
-        return Served::frame(cx.respond(&response));
+        return Served::frame(cx.respond(&response), errors::UNSUPPORTED_ENDPOINT_TYPE);
     }
     let brokers = brokers(cx, &published).map(|(id, endpoint)| {
         let broker = DescribeClusterBroker::default().with_broker_id(BrokerId(id.as_i32()));
@@ -106,7 +107,7 @@ pub fn cluster(cx: &Context<'_>, asked: &DescribeClusterRequest) -> Served {
         .with_cluster_id(cx.names.cluster.clone())
         .with_controller_id(leader_id(&published))
         .with_brokers(brokers.collect());
-    Served::frame(cx.respond(&response))
+    Served::frame(cx.respond(&response), errors::NONE)
 }
 
 /// DescribeQuorum: only a leader knows how far the others are.
@@ -115,7 +116,7 @@ pub fn quorum(cx: &Context<'_>, asked: &DescribeQuorumRequest) -> Served {
     let topics = asked.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let is_ours = topic.topic_name == cx.names.topic && partition.partition_index == 0;
-            quorum_partition(cx, &published, is_ours).with_partition_index(partition.partition_index)
+            quorum_partition(cx, is_ours).with_partition_index(partition.partition_index)
         });
         let partitions = partitions.collect();
         quorum_response::TopicData::default().with_topic_name(topic.topic_name.clone()).with_partitions(partitions)
@@ -124,10 +125,17 @@ pub fn quorum(cx: &Context<'_>, asked: &DescribeQuorumRequest) -> Served {
     if cx.caller.version >= 2 {
         response.nodes = published.voters.iter().map(quorum_node).collect();
     }
-    Served::frame(cx.respond(&response))
+    let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    let error = first_error(partitions.map(|partition| partition.error_code));
+    Served::frame(cx.respond(&response), error)
 }
 
-fn quorum_partition(cx: &Context<'_>, published: &Published<'_>, is_ours: bool) -> quorum_response::PartitionData {
+fn first_error(mut errors: impl Iterator<Item = i16>) -> i16 {
+    errors.find(|&error| error != errors::NONE).unwrap_or(errors::NONE)
+}
+
+fn quorum_partition(cx: &Context<'_>, is_ours: bool) -> quorum_response::PartitionData {
+    let (published, progress) = (&cx.replica.published(), cx.replica.progress());
     let blank = quorum_response::PartitionData::default();
     if !is_ours {
         return blank.with_error_code(errors::UNKNOWN_TOPIC_OR_PARTITION);
@@ -137,7 +145,7 @@ fn quorum_partition(cx: &Context<'_>, published: &Published<'_>, is_ours: bool) 
         return named.with_error_code(errors::NOT_LEADER_OR_FOLLOWER);
     }
     let rows = |is_voter: bool| {
-        let rows = published.progress.iter().filter(move |row| row.is_voter == is_voter);
+        let rows = progress.iter().filter(move |row| row.is_voter == is_voter);
         rows.map(|row| replica_state(cx, row)).collect()
     };
     named

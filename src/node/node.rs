@@ -7,6 +7,11 @@
 //! **Invariants**
 //! - Every ticket is in `waiting` until the replica answers it; its connection may be gone by then.
 //! - A connection that was closed, by either side, is forgotten at once: later frames of it are ignored.
+//! - Who is in `inbound` has a seat.
+//!
+//! **Backpressure.** A connection is held while the node has not adopted what recovery found (there is nothing that it
+//! could say: Kafka, too, serves nobody before it has started), while too many of its requests are unanswered, and while
+//! one of them is a Produce that found the replica full and waits for room.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,17 +19,19 @@ use bytes::Bytes;
 
 use crate::log::{FileOp, Gone, Layout, LoadId, QueuedOp, Recovered, Stored};
 use crate::machine::{LogMachine, MonotonicMachine, StateMachine};
-use crate::node::api::{self, Caller, Context, Question, Reply, Served};
 use crate::node::config::MachineKind;
+use crate::node::exchange::{Caller, Context, Question, Reply, Served};
 use crate::node::peers::{Outcome, Peers};
+use crate::node::seats::{Asker, Seats};
+use crate::node::tally::Tally;
 use crate::node::translate::Names;
-use crate::node::{Config, Input, Output};
+use crate::node::{Config, Input, Output, api, errors};
 use crate::prng::Prng;
 use crate::protocol::codec::RequestStart;
 use crate::protocol::connection::Inbound;
 use crate::protocol::{Api, ConnectionId};
 use crate::raft::{self, Answer, Effect, Replica, Ticket};
-use crate::record::RecordBatch;
+use crate::record::{DecodeError, RecordBatch};
 use crate::time::{Instant, Now};
 
 /// One broker of the quorum.
@@ -38,10 +45,16 @@ pub struct Node {
     prng: Prng,
     /// Connections that others opened, ascending.
     inbound: Vec<(ConnectionId, Inbound)>,
+    seats: Seats,
     peers: Peers,
     /// Questions that the replica has not answered yet.
     waiting: BTreeMap<Ticket, Waiting>,
+    /// Proposals that found the replica full, in order.
+    postponed: VecDeque<Postponed>,
     next_ticket: Ticket,
+    tally: Tally,
+    /// Whether requests are read: not before what recovery found is adopted.
+    is_serving: bool,
     is_stopped: bool,
     // Buffers that steps reuse.
     inbox: VecDeque<raft::Input>,
@@ -54,6 +67,14 @@ pub struct Node {
 struct Waiting {
     caller: Caller,
     question: Question,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Postponed {
+    connection: ConnectionId,
+    deadline: Instant,
+    input: raft::Input,
 }
 
 impl Node {
@@ -76,6 +97,7 @@ impl Node {
         };
         let mut node = Node {
             names: Names::of(&config),
+            seats: Seats::new(config.connections_max, config.connections_reserved),
             config,
             replica,
             layout,
@@ -84,7 +106,10 @@ impl Node {
             inbound: Vec::new(),
             peers: Peers::new(correlation),
             waiting: BTreeMap::new(),
+            postponed: VecDeque::new(),
             next_ticket: Ticket(0),
+            tally: Tally::default(),
+            is_serving: false,
             is_stopped: false,
             inbox: VecDeque::new(),
             effects,
@@ -93,6 +118,7 @@ impl Node {
         };
         node.carry_out(now, out);
         node.run_replica(now, out);
+        node.is_serving = node.replica.has_adopted();
         node
     }
 
@@ -122,16 +148,27 @@ impl Node {
             Input::Shutdown { deadline } => self.inbox.push_back(raft::Input::Shutdown { deadline }),
         }
         self.run_replica(now, out);
+        self.admit_postponed(now, out);
+        if !self.is_serving && self.replica.has_adopted() {
+            self.is_serving = true;
+            self.inbound.iter().map(|(id, _)| *id).collect::<Vec<_>>().into_iter().for_each(|id| self.balance(id, out));
+        }
     }
 
     /// When `Tick` is due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.replica.deadline()
+        let postponed = self.postponed.iter().map(|postponed| postponed.deadline).min();
+        [self.replica.deadline(), postponed].into_iter().flatten().min()
     }
 
     /// The replica, so that a driver can look at it; `node` itself does not.
     pub fn replica(&self) -> &Replica {
         &self.replica
+    }
+
+    /// What was counted, for those who watch.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The configuration.
@@ -143,19 +180,27 @@ impl Node {
         if connection.is_outbound() {
             return self.peers.on_opened(connection, &self.names, out);
         }
-        if self.inbound.len() >= self.config.connections_max {
-            out.push(Output::Close { connection });
-            return;
+        if let Some(leaver) = self.seats.take(connection) {
+            self.tally.count_limit("max.connections");
+            self.close(leaver, out);
+            if leaver == connection {
+                return;
+            }
         }
         match self.find(connection) {
             Ok(_) => panic!("connection {connection} is opened twice"),
             Err(index) => self.inbound.insert(index, (connection, Inbound::new(listener))),
         }
+        self.balance(connection, out);
     }
 
     /// A request of a client or a peer. What cannot be read or is not offered closes its connection, and nothing else.
     fn on_request(&mut self, now: Now, connection: ConnectionId, frame: &Bytes, out: &mut Vec<Output>) {
         let Ok(index) = self.find(connection) else { return };
+        if !self.is_serving {
+            // It is held; a driver that reads on all the same is told once more that nobody is here.
+            return self.close(connection, out);
+        }
         let Ok(start) = RequestStart::parse(frame) else { return self.close(connection, out) };
         let Some(api) = Api::find(start.key) else { return self.close(connection, out) };
         let (version, correlation) = (start.version, start.correlation);
@@ -167,19 +212,66 @@ impl Node {
         let caller = Caller { connection, slot, listener, api, version, correlation };
         if !api.offer().serves(version) {
             let frame = api::unknown_api_versions(correlation);
-            return self.reply(caller, Reply::Frame(frame), out);
+            return self.reply(caller, Reply::Frame(frame, errors::UNSUPPORTED_VERSION), out);
         }
         let ticket = self.next_ticket;
         let cx = Context { now, config: &self.config, names: &self.names, replica: &self.replica, caller };
-        match api::serve(&cx, ticket, frame, &mut self.prng) {
+        let served = api::serve(&cx, ticket, frame, &mut self.prng);
+        if !self.seats.on_request(connection, self.asker(api, &served)) {
+            self.tally.count_limit("max.connections");
+            return self.close(connection, out);
+        }
+        match served {
             Ok(Served::Reply(reply)) => self.reply(caller, reply, out),
             Ok(Served::Wait(question, input)) => {
                 self.next_ticket = Ticket(ticket.0 + 1);
-                self.waiting.insert(ticket, Waiting { caller, question });
-                self.inbox.push_back(input);
-                self.hold_if_full(connection, out);
+                self.waiting.insert(ticket, Waiting { caller, question, since: now.monotonic });
+                self.hear(connection, input);
+                self.balance(connection, out);
             }
             Err(_) => self.close(connection, out),
+        }
+    }
+
+    /// Who would ask this. (An observer's Fetch is a stranger's.)
+    fn asker(&self, api: Api, served: &Result<Served, DecodeError>) -> Asker {
+        let is_voter = |fetch: &raft::message::FetchRequest| {
+            let voters = &self.config.raft.voters;
+            fetch.replica.is_some_and(|replica| voters.find(replica.id).is_some())
+        };
+        match served {
+            Ok(Served::Wait(Question::Raft, raft::Input::Request { body, .. })) => match body {
+                raft::Request::Fetch(fetch) if !is_voter(fetch) => Asker::Stranger,
+                _ => Asker::Voter,
+            },
+            _ if api == Api::ApiVersions => Asker::Anybody,
+            _ => Asker::Stranger,
+        }
+    }
+
+    /// Hands a question to the replica, or keeps a proposal that it has no room for.
+    fn hear(&mut self, connection: ConnectionId, input: raft::Input) {
+        let is_behind = !self.postponed.is_empty() || self.replica.is_full();
+        match input {
+            raft::Input::Propose { deadline, .. } if is_behind && self.postponed.len() < self.config.postponed_max => {
+                self.tally.count_limit("unsynced bytes");
+                self.postponed.push_back(Postponed { connection, deadline, input });
+            }
+            input => self.inbox.push_back(input),
+        }
+    }
+
+    /// Proposals enter in order as soon as there is room; when its time is up one is handed over anyway, and refused.
+    fn admit_postponed(&mut self, now: Now, out: &mut Vec<Output>) {
+        while !self.postponed.is_empty() {
+            let is_due = |postponed: &Postponed| postponed.deadline <= now.monotonic;
+            let index = if self.replica.is_full() { self.postponed.iter().position(is_due) } else { Some(0) };
+            let Some(Postponed { connection, input, .. }) = index.and_then(|index| self.postponed.remove(index)) else {
+                return;
+            };
+            self.inbox.push_back(input);
+            self.run_replica(now, out);
+            self.balance(connection, out);
         }
     }
 
@@ -231,7 +323,10 @@ impl Node {
 
     fn on_answer(&mut self, now: Now, ticket: Ticket, body: Answer, out: &mut Vec<Output>) {
         let waiting = self.waiting.remove(&ticket).expect("invariant: a ticket is answered once");
-        let Waiting { caller, question } = waiting;
+        let Waiting { caller, question, since } = waiting;
+        if let Answer::Proposed(raft::Proposed::Committed(_)) = body {
+            self.tally.count_commit(now.monotonic.since(since));
+        }
         if self.find(caller.connection).is_err() {
             return;
         }
@@ -264,8 +359,14 @@ impl Node {
     fn reply(&mut self, caller: Caller, reply: Reply, out: &mut Vec<Output>) {
         let connection = caller.connection;
         let frame = match reply {
-            Reply::Frame(frame) => Some(frame),
-            Reply::Silent => None,
+            Reply::Frame(frame, error) => {
+                self.tally.count_request(caller.api, error);
+                Some(frame)
+            }
+            Reply::Silent => {
+                self.tally.count_request(caller.api, errors::NONE);
+                None
+            }
             Reply::Close => return self.close(connection, out),
         };
         let Ok(index) = self.find(connection) else { return };
@@ -274,19 +375,26 @@ impl Node {
         while let Some(frame) = inbound.next_frame() {
             out.push(Output::Frame { connection, frame });
         }
-        if inbound.is_held && inbound.in_flight() < self.config.requests_in_flight_max {
-            inbound.is_held = false;
-            out.push(Output::Resume { connection });
-        }
-        self.hold_if_full(connection, out);
+        self.balance(connection, out);
     }
 
-    fn hold_if_full(&mut self, connection: ConnectionId, out: &mut Vec<Output>) {
+    /// Holds a connection or lets it go on, as what it has under way calls for.
+    fn balance(&mut self, connection: ConnectionId, out: &mut Vec<Output>) {
         let Ok(index) = self.find(connection) else { return };
         let inbound = &mut self.inbound[index].1;
-        if !inbound.is_held && inbound.in_flight() >= self.config.requests_in_flight_max {
-            inbound.is_held = true;
-            out.push(Output::Hold { connection });
+        let is_postponed = self.postponed.iter().any(|postponed| postponed.connection == connection);
+        let is_full = inbound.in_flight() >= self.config.requests_in_flight_max;
+        match (inbound.is_held, is_full || is_postponed || !self.is_serving) {
+            (false, true) => out.push(Output::Hold { connection }),
+            (true, false) => out.push(Output::Resume { connection }),
+            (true, true) | (false, false) => return,
+        }
+        inbound.is_held = !inbound.is_held;
+        if inbound.is_held && is_full {
+            self.tally.count_limit("requests in flight");
+        }
+        if inbound.is_held && is_postponed {
+            self.tally.count_limit("unflushed bytes");
         }
     }
 
@@ -296,6 +404,7 @@ impl Node {
     }
 
     fn forget(&mut self, connection: ConnectionId) {
+        self.seats.leave(connection);
         if let Ok(index) = self.find(connection) {
             self.inbound.remove(index);
         }

@@ -102,13 +102,21 @@ pub fn request(api: Api, version: i16, frame: &Bytes, names: &Names) -> Result<R
     }
 }
 
+/// The one partition that a request of an election names: ours, of our cluster.
+macro_rules! our_partition {
+    ($asked:expr, $names:expr) => {{
+        $names.check_cluster($asked.cluster_id.as_ref())?;
+        let [topic] = &$asked.topics[..] else { return Err(INVALID) };
+        let [partition] = &topic.partitions[..] else { return Err(INVALID) };
+        if !$names.is_ours(&topic.topic_name, partition.partition_index) {
+            return Err(INVALID);
+        }
+        partition
+    }};
+}
+
 fn vote(asked: &VoteRequest, names: &Names) -> Result<Request, Refused> {
-    names.check_cluster(asked.cluster_id.as_ref())?;
-    let [topic] = &asked.topics[..] else { return Err(INVALID) };
-    let [partition] = &topic.partitions[..] else { return Err(INVALID) };
-    if !names.is_ours(&topic.topic_name, partition.partition_index) {
-        return Err(INVALID);
-    }
+    let partition = our_partition!(asked, names);
     Ok(Request::Vote(message::VoteRequest {
         epoch: epoch(partition.replica_epoch)?,
         candidate: replica(partition.replica_id, partition.replica_directory_id),
@@ -120,12 +128,7 @@ fn vote(asked: &VoteRequest, names: &Names) -> Result<Request, Refused> {
 }
 
 fn begin_quorum_epoch(asked: &BeginQuorumEpochRequest, names: &Names) -> Result<Request, Refused> {
-    names.check_cluster(asked.cluster_id.as_ref())?;
-    let [topic] = &asked.topics[..] else { return Err(INVALID) };
-    let [partition] = &topic.partitions[..] else { return Err(INVALID) };
-    if !names.is_ours(&topic.topic_name, partition.partition_index) {
-        return Err(INVALID);
-    }
+    let partition = our_partition!(asked, names);
     let endpoints = asked.leader_endpoints.iter();
     Ok(Request::BeginQuorumEpoch(message::BeginQuorumEpochRequest {
         epoch: epoch(partition.leader_epoch)?,
@@ -136,12 +139,7 @@ fn begin_quorum_epoch(asked: &BeginQuorumEpochRequest, names: &Names) -> Result<
 }
 
 fn end_quorum_epoch(asked: &EndQuorumEpochRequest, names: &Names) -> Result<Request, Refused> {
-    names.check_cluster(asked.cluster_id.as_ref())?;
-    let [topic] = &asked.topics[..] else { return Err(INVALID) };
-    let [partition] = &topic.partitions[..] else { return Err(INVALID) };
-    if !names.is_ours(&topic.topic_name, partition.partition_index) {
-        return Err(INVALID);
-    }
+    let partition = our_partition!(asked, names);
     // Version 0 names successors by id alone, version 1 by id and directory; the other list is empty.
     let by_id = partition.preferred_successors.iter().map(|&id| replica(BrokerId(id), Uuid::nil()));
     let by_key = partition.preferred_candidates.iter().map(|who| replica(who.candidate_id, who.candidate_directory_id));
@@ -189,6 +187,24 @@ pub fn fetch(asked: &FetchRequest, version: i16, names: &Names) -> Result<Reques
     }))
 }
 
+/// Vote, BeginQuorumEpoch and EndQuorumEpoch are answered in one shape under three sets of names.
+macro_rules! election_answer {
+    ($response:ident, $names_of:ident, $partition:expr, $answer:expr, $leader:expr, $names:expr) => {{
+        let partition = $partition
+            .with_error_code($answer.error.code())
+            .with_leader_id(leader_or_nobody($answer))
+            .with_leader_epoch($answer.epoch.as_i32());
+        let topic = $names_of::TopicData::default().with_topic_name($names.topic.clone());
+        let endpoints = $leader.map(|at: &LeaderAt| {
+            let endpoint = $names_of::NodeEndpoint::default().with_node_id(BrokerId(at.id.as_i32()));
+            endpoint.with_host(text(&at.endpoint.host)).with_port(at.endpoint.port)
+        });
+        $response::default()
+            .with_topics(vec![topic.with_partitions(vec![partition])])
+            .with_node_endpoints(endpoints.into_iter().collect())
+    }};
+}
+
 /// The answer to a peer. `leader` is given when it is known where the leader listens.
 pub fn answer(
     api: Api,
@@ -198,17 +214,21 @@ pub fn answer(
     leader: Option<&LeaderAt>,
     names: &Names,
 ) -> Frame {
+    let told = leader.filter(|_| version >= 1);
     match (api, &answer.body) {
         (Api::Vote, ResponseBody::Vote { granted }) => {
-            let body = vote_answer(answer, *granted, leader.filter(|_| version >= 1), names);
+            let partition = vote_response::PartitionData::default().with_vote_granted(*granted);
+            let body = election_answer!(VoteResponse, vote_response, partition, answer, told, names);
             codec::encode_response(api, version, correlation, &body)
         }
         (Api::BeginQuorumEpoch, _) => {
-            let body = begin_answer(answer, leader.filter(|_| version >= 1), names);
+            let partition = begin_response::PartitionData::default();
+            let body = election_answer!(BeginQuorumEpochResponse, begin_response, partition, answer, told, names);
             codec::encode_response(api, version, correlation, &body)
         }
         (Api::EndQuorumEpoch, _) => {
-            let body = end_answer(answer, leader.filter(|_| version >= 1), names);
+            let partition = end_response::PartitionData::default();
+            let body = election_answer!(EndQuorumEpochResponse, end_response, partition, answer, told, names);
             codec::encode_response(api, version, correlation, &body)
         }
         (Api::Fetch, ResponseBody::Fetch(fetched)) => {
@@ -216,52 +236,6 @@ pub fn answer(
         }
         (api, body) => unreachable!("a {api:?} is answered with {body:?}"),
     }
-}
-
-fn vote_answer(answer: &Response, granted: bool, leader: Option<&LeaderAt>, names: &Names) -> VoteResponse {
-    let partition = vote_response::PartitionData::default()
-        .with_error_code(answer.error.code())
-        .with_leader_id(leader_or_nobody(answer))
-        .with_leader_epoch(answer.epoch.as_i32())
-        .with_vote_granted(granted);
-    let topic = vote_response::TopicData::default().with_topic_name(names.topic.clone());
-    let endpoints = leader.map(|at| {
-        let endpoint = vote_response::NodeEndpoint::default().with_node_id(BrokerId(at.id.as_i32()));
-        endpoint.with_host(text(&at.endpoint.host)).with_port(at.endpoint.port)
-    });
-    VoteResponse::default()
-        .with_topics(vec![topic.with_partitions(vec![partition])])
-        .with_node_endpoints(endpoints.into_iter().collect())
-}
-
-fn begin_answer(answer: &Response, leader: Option<&LeaderAt>, names: &Names) -> BeginQuorumEpochResponse {
-    let partition = begin_response::PartitionData::default()
-        .with_error_code(answer.error.code())
-        .with_leader_id(leader_or_nobody(answer))
-        .with_leader_epoch(answer.epoch.as_i32());
-    let topic = begin_response::TopicData::default().with_topic_name(names.topic.clone());
-    let endpoints = leader.map(|at| {
-        let endpoint = begin_response::NodeEndpoint::default().with_node_id(BrokerId(at.id.as_i32()));
-        endpoint.with_host(text(&at.endpoint.host)).with_port(at.endpoint.port)
-    });
-    BeginQuorumEpochResponse::default()
-        .with_topics(vec![topic.with_partitions(vec![partition])])
-        .with_node_endpoints(endpoints.into_iter().collect())
-}
-
-fn end_answer(answer: &Response, leader: Option<&LeaderAt>, names: &Names) -> EndQuorumEpochResponse {
-    let partition = end_response::PartitionData::default()
-        .with_error_code(answer.error.code())
-        .with_leader_id(leader_or_nobody(answer))
-        .with_leader_epoch(answer.epoch.as_i32());
-    let topic = end_response::TopicData::default().with_topic_name(names.topic.clone());
-    let endpoints = leader.map(|at| {
-        let endpoint = end_response::NodeEndpoint::default().with_node_id(BrokerId(at.id.as_i32()));
-        endpoint.with_host(text(&at.endpoint.host)).with_port(at.endpoint.port)
-    });
-    EndQuorumEpochResponse::default()
-        .with_topics(vec![topic.with_partitions(vec![partition])])
-        .with_node_endpoints(endpoints.into_iter().collect())
 }
 
 fn fetch_answer(

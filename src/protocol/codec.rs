@@ -39,7 +39,7 @@ impl RequestStart {
     pub fn parse(frame: &[u8]) -> Result<RequestStart, DecodeError> {
         let Some(start) = frame.first_chunk::<8>() else {
             let found = format!("{} bytes", frame.len());
-            return Err(DecodeError { at: 0, what: "request header", expected: "8 bytes".into(), found });
+            return Err(DecodeError::new(0, "request header", "8 bytes", found));
         };
         let [k0, k1, v0, v1, c0, c1, c2, c3] = *start;
         Ok(RequestStart {
@@ -297,12 +297,11 @@ fn decode_body<T: Decodable>(shape: &Shape, version: i16, mut rest: Bytes, lengt
 }
 
 fn undecodable(what: &'static str, at: usize, error: &dyn std::fmt::Display) -> DecodeError {
-    DecodeError { at, what, expected: "what its version says".into(), found: error.to_string() }
+    DecodeError::new(at, what, "what its version says", error)
 }
 
 fn skip_tagged_fields(rest: &mut Bytes) -> Result<(), DecodeError> {
-    let short =
-        || DecodeError { at: 0, what: "header tags", expected: "tagged fields".into(), found: "the end".into() };
+    let short = || DecodeError::new(0, "header tags", "tagged fields", "the end");
     for _ in 0..take_varint(rest).ok_or_else(short)? {
         take_varint(rest).ok_or_else(short)?;
         let size = take_varint(rest).ok_or_else(short)? as usize;

@@ -178,7 +178,7 @@ impl Walk<'_> {
     }
 
     fn error(&self, what: &'static str, expected: String, found: String) -> DecodeError {
-        DecodeError { at: self.at, what, expected, found }
+        DecodeError::new(self.at, what, expected, found)
     }
 }
 

@@ -57,6 +57,14 @@ impl Calls {
         self.busy.iter().any(|(_, state)| matches!(state, State::Awaiting { .. }))
     }
 
+    /// What the answers that are awaited were asked.
+    pub fn outstanding(&self) -> impl Iterator<Item = Asked> {
+        self.busy.iter().filter_map(|(_, state)| match state {
+            State::Awaiting { asked, .. } => Some(*asked),
+            State::BackingOff { .. } => None,
+        })
+    }
+
     /// Whether the answer to this call still counts.
     pub fn is_outstanding(&self, wanted: CallId) -> bool {
         self.busy.iter().any(|(_, state)| matches!(state, State::Awaiting { call, .. } if *call == wanted))
@@ -92,18 +100,18 @@ impl Calls {
         self.busy.clear();
     }
 
-    /// Ends what is due; the peers are ready again. Tells of each fetch that was given up.
-    pub fn expire(&mut self, now: Instant, mut on_fetch_given_up: impl FnMut(Peer)) {
+    /// Ends what is due; the peers are ready again. Tells what was asked of whom and is given up.
+    pub fn expire(&mut self, now: Instant) -> Vec<(Peer, Asked)> {
+        let mut given_up = Vec::new();
         self.busy.retain(|(peer, state)| match state {
             State::Awaiting { until, asked, .. } if *until <= now => {
-                if matches!(asked, Asked::Fetch(_)) {
-                    on_fetch_given_up(*peer);
-                }
+                given_up.push((*peer, *asked));
                 false
             }
             State::BackingOff { until } => *until > now,
             State::Awaiting { .. } => true,
         });
+        given_up
     }
 
     /// When the next call or back-off ends.

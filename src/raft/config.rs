@@ -6,16 +6,6 @@ use crate::ids::{Endpoint, Listener, ReplicaId};
 use crate::quirk::Quirks;
 use crate::raft::VoterSet;
 
-/// When the leader counts itself towards the high watermark (R6).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LeaderCounts {
-    /// What it has flushed. The only safe choice with one voter.
-    #[default]
-    Flushed,
-    /// What it has appended: Kafka's order, kept as a switch so that a scenario can show the loss.
-    Appended,
-}
-
 /// Configuration of one replica. Defaults are Kafka's of today (`QuorumConfig`).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -43,9 +33,13 @@ pub struct Config {
     pub fetch_bytes_max: usize,
     /// Memory tail of the log, 32 MiB.
     pub log_tail_bytes_max: usize,
-    /// Unflushed bytes above which proposals are refused as busy, 64 MiB.
+    /// Unflushed bytes from which on the log is full, 64 MiB: producers wait, and are refused when their time is up.
     pub unflushed_bytes_max: usize,
-    /// Fetches and reads parked at once, 10,000.
+    /// Loads that the disk is asked for at once on behalf of fetches and reads, 64; others wait for their turn.
+    pub loads_max: usize,
+    /// How long a fetch or read waits for a load at least, 500 ms; then it is answered without records.
+    pub load_timeout: Duration,
+    /// Fetches, reads, confirms, proposals parked at once, and fetches and reads that wait for a load, 10,000 each.
     pub parked_max: usize,
     /// Replicas a leader keeps account of, observers included, 1,000.
     pub replicas_max: usize,
@@ -53,8 +47,6 @@ pub struct Config {
     pub batch_bytes_max: usize,
     /// The recovery point is written when the flushed end has moved by this many bytes, 1 MiB, or at a roll or stop.
     pub recovery_point_bytes: usize,
-    /// When the leader counts itself.
-    pub leader_counts: LeaderCounts,
     /// Planted bugs.
     pub quirks: Quirks,
 }
@@ -76,11 +68,12 @@ impl Config {
             fetch_bytes_max: 1 << 20,
             log_tail_bytes_max: 32 << 20,
             unflushed_bytes_max: 64 << 20,
+            loads_max: 64,
+            load_timeout: Duration::from_millis(500),
             parked_max: 10_000,
             replicas_max: 1_000,
             batch_bytes_max: 8 << 20,
             recovery_point_bytes: 1 << 20,
-            leader_counts: LeaderCounts::Flushed,
             quirks: Quirks::NONE,
         }
     }

@@ -7,6 +7,8 @@
 //! - election state reaches the disk before any log operation that follows from it: `persist` runs ahead of those.
 //! - the high watermark never falls, except to "unknown" when leadership begins.
 
+use std::time::Duration;
+
 use crate::ids::{Endpoint, Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::log::log::Slice;
 use crate::log::{DiskOp, DiskSeq, LoadId, Log, QuorumState, Stored};
@@ -14,12 +16,12 @@ use crate::prng::Prng;
 use crate::quirk::{Quirk, Quirks};
 use crate::raft::calls::{Asked, Calls, Peer};
 use crate::raft::gate::Gate;
-use crate::raft::message::{FetchResponse, Fetched, ResponseBody};
+use crate::raft::message::{FetchResponse, ResponseBody};
 use crate::raft::{
     Answer, Config, Destination, Effect, ErrorCode, Note, Refusal, Request, Response, Ticket, Voter, VoterHistory,
     VoterSet,
 };
-use crate::record::{ControlRecord, RecordBatch};
+use crate::record::{Batches, ControlRecord, RecordBatch};
 use crate::time::{Instant, Now};
 
 /// What a replica knows of the current epoch. Epoch, leader and vote are durable; the endpoint is not. (Kafka:
@@ -39,6 +41,13 @@ pub(super) struct Recovering {
     pub above: Epoch,
     /// The high watermark that a leader of a later epoch has reported; once flushed past it, recovering is over.
     pub until_flushed: Option<Offset>,
+}
+
+/// What the last call to a peer has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reachable {
+    Yes,
+    No,
 }
 
 /// How far a requested shutdown has come.
@@ -76,6 +85,8 @@ pub(super) struct Context {
     pub apply_load: Option<LoadId>,
     pub recovering: Option<Recovering>,
     pub leaving: Option<Leaving>,
+    /// Voters that did not answer when they were called last; whether one of them could lead is not known.
+    pub unreachable: Vec<ReplicaId>,
     /// The recovery point on disk, or on its way there.
     pub recovery_point: Offset,
     /// Bytes appended since the recovery point was handed to the disk.
@@ -85,6 +96,10 @@ pub(super) struct Context {
     /// The leader did not answer in time: ask somebody else once.
     pub leader_is_suspect: bool,
     pub disk_seq: u64,
+    /// The last operation completed.
+    pub disk_done: DiskSeq,
+    /// The last operation that frames must not overtake (R5, R12).
+    pub frames_wait_for: DiskSeq,
     pub load_seq: u64,
 }
 
@@ -110,9 +125,35 @@ impl Context {
         self.voters().len() == 1 && self.is_voter()
     }
 
-    /// Whether this replica may ask for votes: voters that are not recovering (R11).
+    /// Whether this replica may ask for votes and win: voters that are not recovering (R11) and not about to stop. A
+    /// leader that leaves at once helps nobody, and a lone voter that leaves has nobody to lead. (Java goes on with an
+    /// election that is under way and resigns if it wins it, one epoch for nothing.)
     pub fn may_campaign(&self) -> bool {
-        self.recovering.is_none() && self.is_voter()
+        self.recovering.is_none() && self.leaving.is_none() && self.is_voter()
+    }
+
+    /// Whether a peer answers, as of the last call to it.
+    pub fn note_reachable(&mut self, peer: Peer, is: Reachable) {
+        let voter = match peer {
+            Peer::Replica(id) => Some(id),
+            Peer::Bootstrap(index) => {
+                let endpoint = &self.config.bootstrap[index];
+                let is_there = |voter: &&Voter| voter.endpoints.iter().any(|at| at.endpoint == *endpoint);
+                self.voters().iter().find(is_there).map(|voter| voter.key.id)
+            }
+        };
+        let Some(id) = voter else { return };
+        match (is, self.unreachable.contains(&id)) {
+            (Reachable::No, false) => self.unreachable.push(id),
+            (Reachable::Yes, true) => self.unreachable.retain(|known| *known != id),
+            _ => {}
+        }
+    }
+
+    /// Whether nobody else can be elected, even with this replica's vote: too few of the other voters answer.
+    pub fn is_beyond_succession(&self) -> bool {
+        let reachable = self.remote_voters().filter(|voter| !self.unreachable.contains(&voter.key.id)).count();
+        reachable == 0 || reachable + 1 < self.voters().majority()
     }
 
     /// The other voters.
@@ -121,12 +162,16 @@ impl Context {
         self.voters().iter().filter(move |voter| voter.key.id != me)
     }
 
+    /// Half of the longest election timeout.
+    pub fn election_timeout(&self) -> Duration {
+        self.config.election_timeout.max(TIMER_MIN)
+    }
+
     /// T and up to as much again. (Kafka: `QuorumState.randomElectionTimeoutMs`.)
     pub fn random_election_deadline(&mut self) -> Instant {
-        let base = self.config.election_timeout;
+        let base = self.election_timeout();
         let spread = u64::try_from(base.as_nanos()).unwrap_or(u64::MAX);
-        let extra = if spread == 0 { 0 } else { self.prng.below(spread) };
-        self.instant() + base + std::time::Duration::from_nanos(extra)
+        self.instant() + base + Duration::from_nanos(self.prng.below(spread))
     }
 
     pub fn note(&mut self, note: Note) {
@@ -141,6 +186,9 @@ impl Context {
     pub fn disk(&mut self, op: DiskOp) -> DiskSeq {
         self.disk_seq += 1;
         let seq = DiskSeq(self.disk_seq);
+        if matches!(op, DiskOp::Adopt | DiskOp::QuorumState(_) | DiskOp::Recovering(_)) {
+            self.frames_wait_for = seq;
+        }
         self.out.push(Effect::Disk { seq, op });
         seq
     }
@@ -152,6 +200,14 @@ impl Context {
             return;
         }
         let leads = now.leader == Some(self.key.id);
+        if self.quirks().is_empty() {
+            assert!(now.epoch >= before.epoch, "epochs never fall");
+        }
+        if self.quirks().is_empty() && now.epoch == before.epoch {
+            let is_other = now.leader.is_some() && before.leader.is_some() && now.leader != before.leader;
+            assert!(!is_other, "one leader per epoch");
+            assert!(leads || before.vote.is_none() || now.vote == before.vote, "a vote stands until its epoch ends");
+        }
         let votes = now.vote.is_some_and(|vote| vote.id != self.key.id) && now.vote != before.vote;
         let speaks_early = (leads && self.quirks().has(Quirk::LeaderSpeaksBeforeDurable))
             || (votes && self.quirks().has(Quirk::VoteAnsweredBeforeSync));
@@ -159,7 +215,8 @@ impl Context {
             epoch: now.epoch,
             leader: now.leader,
             vote: now.vote,
-            version: 0,
+            // Voters that can change are known by their directories, which only version 1 has room for.
+            version: u8::from(self.voters.kraft_version() > 0),
             voters: self.voters().iter().map(|voter| voter.key.id).collect(),
         };
         self.written = self.election.clone();
@@ -184,16 +241,13 @@ impl Context {
         self.log.submitted(seq);
     }
 
-    /// Cuts the log to `keep`, which is above everything committed. A recovery point above it is lowered first (R11).
+    /// Cuts the log to `keep`, which is above everything committed. The layout lowers a recovery point above it (R11).
     pub fn truncate(&mut self, keep: Offset) {
         assert!(keep >= self.committed || !self.quirks().is_empty(), "a committed record was about to be truncated");
         self.persist();
         let end = self.log.truncate(keep);
         self.voters.truncate(end);
-        if end < self.recovery_point && self.recovering.is_none() {
-            self.recovery_point = end;
-            self.disk(DiskOp::RecoveryPoint(end));
-        }
+        self.recovery_point = self.recovery_point.min(end);
         self.disk(DiskOp::Truncate { end, epochs: self.log.epochs().entries().to_vec() });
         // What a load brings may be older than the truncation: ask again.
         if self.apply_load.take().is_some() {
@@ -248,7 +302,7 @@ impl Context {
 
     /// Sends a request to a peer that is ready.
     pub fn send(&mut self, peer: Peer, to: Destination, asked: Asked, body: Request) {
-        let call = self.calls.start(peer, asked, self.instant() + self.config.request_timeout);
+        let call = self.calls.start(peer, asked, self.instant() + self.config.request_timeout.max(TIMER_MIN));
         self.out.push(Effect::Send { to, call, body });
     }
 
@@ -264,7 +318,7 @@ impl Context {
     }
 
     pub fn back_off(&mut self, peer: Peer) {
-        let until = self.instant() + self.config.retry_backoff;
+        let until = self.instant() + self.config.retry_backoff.max(TIMER_MIN);
         self.calls.back_off(peer, until);
     }
 
@@ -299,8 +353,7 @@ impl Context {
 
     /// Answers a fetch that found nothing because of `error`.
     pub fn respond_fetch_error(&mut self, ticket: Ticket, error: ErrorCode) {
-        let found = Fetched::Records(Vec::new());
-        let body = FetchResponse { high_watermark: None, log_start: self.log.start(), found };
+        let body = FetchResponse::without_result(self.log.start());
         self.respond(ticket, error, ResponseBody::Fetch(body));
     }
 
@@ -314,23 +367,34 @@ impl Context {
     }
 }
 
+/// The shortest of timers: one of nothing would be a busy loop, and Kafka's settings allow zero.
+pub(super) const TIMER_MIN: Duration = Duration::from_millis(1);
+
 /// The epoch after this one; `None` at the edge of Kafka's 31 bits, which only a forged message can reach.
 pub(super) fn next_epoch(epoch: Epoch) -> Option<Epoch> {
     (epoch.0 < i32::MAX as u32).then(|| epoch.next())
 }
 
-/// Takes note of the voter sets that a control batch names. (KIP-853: in force from the append on.)
+/// Takes note of what a control batch says of the quorum. (KIP-853: in force from the append on.)
 pub(super) fn learn_voters(voters: &mut VoterHistory, batch: &RecordBatch) {
     let Ok(controls) = ControlRecord::parse_batch(batch) else { return };
     for (offset, control) in (batch.base_offset().0..).zip(controls) {
-        if let Some(set) = voter_set(&control) {
-            voters.append(Offset(offset), set);
-        }
+        learn_control(voters, Offset(offset), &control);
+    }
+}
+
+/// Takes note of what one control record says of the quorum, if anything.
+pub(super) fn learn_control(voters: &mut VoterHistory, offset: Offset, control: &ControlRecord) {
+    if let ControlRecord::KRaftVersion(level) = control {
+        voters.finalize(offset, *level);
+    }
+    if let Some(set) = voter_set(control) {
+        voters.append(offset, set);
     }
 }
 
 /// The voter set that a control record names, if it names one and names nobody twice.
-pub(super) fn voter_set(control: &ControlRecord) -> Option<VoterSet> {
+fn voter_set(control: &ControlRecord) -> Option<VoterSet> {
     let ControlRecord::Voters(records) = control else { return None };
     let mut voters: Vec<Voter> = records
         .iter()
@@ -348,8 +412,8 @@ pub(super) fn voter_set(control: &ControlRecord) -> Option<VoterSet> {
 /// `bytes_max` bytes; empty when the bytes do not hold them.
 pub(super) fn batches_from(bytes: &bytes::Bytes, from: Offset, below: Offset, bytes_max: usize) -> Vec<RecordBatch> {
     // A load may run into bytes that are still being written; what lies before them is good.
-    let mut batches = RecordBatch::parse_front(bytes);
-    batches.retain(|batch| batch.end() > from && batch.end() <= below);
+    let whole = Batches::of(bytes).map_while(Result::ok);
+    let wanted = whole.filter(|batch| batch.end() > from && batch.end() <= below);
     let mut at = from;
     let mut size = 0;
     let fits = |batch: &RecordBatch| {
@@ -359,7 +423,5 @@ pub(super) fn batches_from(bytes: &bytes::Bytes, from: Offset, below: Offset, by
         size += batch.size_bytes();
         is_next && is_within
     };
-    let kept = batches.iter().map(fits).take_while(|fits| *fits).count();
-    batches.truncate(kept);
-    batches
+    wanted.take_while(fits).collect()
 }

@@ -75,6 +75,18 @@ pub enum Request {
     Fetch(FetchRequest),
 }
 
+impl Request {
+    /// Who asks, if it says so.
+    pub fn sender(&self) -> Option<ReplicaId> {
+        match self {
+            Request::Vote(request) => request.candidate.map(|key| key.id),
+            Request::BeginQuorumEpoch(request) => request.leader,
+            Request::EndQuorumEpoch(request) => request.leader,
+            Request::Fetch(request) => request.replica.map(|key| key.id),
+        }
+    }
+}
+
 /// Vote for me, or would you?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VoteRequest {
@@ -175,6 +187,18 @@ pub enum ResponseBody {
     Fetch(FetchResponse),
 }
 
+impl ResponseBody {
+    /// What an answer that has nothing but epoch, leader and perhaps an error to tell says beside them.
+    pub fn without_result(request: &Request, log_start: Offset) -> ResponseBody {
+        match request {
+            Request::Vote(_) => ResponseBody::Vote { granted: false },
+            Request::BeginQuorumEpoch(_) => ResponseBody::BeginQuorumEpoch,
+            Request::EndQuorumEpoch(_) => ResponseBody::EndQuorumEpoch,
+            Request::Fetch(_) => ResponseBody::Fetch(FetchResponse::without_result(log_start)),
+        }
+    }
+}
+
 /// The answer to a fetch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FetchResponse {
@@ -184,6 +208,13 @@ pub struct FetchResponse {
     pub log_start: Offset,
     /// Records or redirection.
     pub found: Fetched,
+}
+
+impl FetchResponse {
+    /// Nothing was found, and nothing is said of the high watermark.
+    pub fn without_result(log_start: Offset) -> FetchResponse {
+        FetchResponse { high_watermark: None, log_start, found: Fetched::Records(Vec::new()) }
+    }
 }
 
 /// What a fetch found.

@@ -34,7 +34,8 @@
 //!
 //! [`replica`] is the step; `requests` and `responses` are the checks common to all roles; `role/` holds one struct per role,
 //! whose handlers return what they want to become, and `transition` alone makes it so. `context` is what roles share, `gate`
-//! holds frames behind the disk, `calls` are requests under way, `parked` is who waits.
+//! holds frames behind the disk, `calls` are requests under way, `parked` is who waits. `invariants` says what holds after
+//! every step.
 //!
 //! # The rules of durability
 //!
@@ -63,12 +64,18 @@
 //! 3. Disk operations complete in order, and `DiskDone { seq }` vouches for all up to `seq`.
 //! 4. A `Response` is delivered at most once per [`CallId`]; a completion or an answer of an earlier incarnation never.
 //! 5. `step` gets a `Tick` when [`Replica::deadline`] has come, not earlier.
-//! 6. If an effect cannot be carried out, the node stops. (A load of what is gone is answered with [`Gone`].)
+//! 6. If an effect cannot be carried out, the node stops.
+//! 7. A `Load` is answered with one `Loaded` of its id, at any time and in any order, also when its asker has long been
+//!    answered: until then it counts as under way. The bytes are those of the moment they were read, which may be any
+//!    since the load was asked for: what was cut off or overwritten meanwhile may be missing ([`Gone`]) or old, and is
+//!    recognised by its offsets; a torn batch at the end is left out. A load of an earlier incarnation is not answered.
 //!
 //! # What differs from Java
 //!
 //! Where `KafkaRaftClient` crashes, hangs or spins, this replica answers an error, drops, or backs off:
 //!
+//! - a node that is told to stop while it campaigns may win in Java, and resigns at once: here it stands back;
+//! - the last of a quorum to stop waits out its deadline in Java: here it stops when nobody else can be elected;
 //! - an INVALID_REQUEST answer, or an answer of the wrong kind, kills Java: here a pause for that peer;
 //! - a message that names another leader of the epoch, or the receiver itself, kills Java: here INVALID_REQUEST to a request,
 //!   [`Note::Contradiction`], nothing changed but a later epoch;
@@ -84,21 +91,26 @@
 //! - diverging fetches do not count for check-quorum in Java, so long truncations depose a leader: here they count;
 //! - an epoch at the edge of 31 bits overflows in Java: here nobody campaigns beyond it;
 //! - the leader counts its own end before the flush in Java, which loses acknowledged records with one voter: here after
-//!   it ([`LeaderCounts`] has the other order);
+//!   it (a quirk has the other order: [`Quirk::SingleVoterCountsAppended`](crate::quirk::Quirk));
 //! - a lone voter writes its candidacy and its leadership as one quorum-state: nobody is asked in between;
 //! - quorum-state is rewritten at the start only if it changes.
 //!
 //! # What is left out
 //!
-//! Snapshots and changes of the voter set by request (the types have their places: [`message::Fetched::Snapshot`],
-//! [`VoterHistory`]). A fetch below the log's start gets OFFSET_OUT_OF_RANGE. The recovery point follows the flushed end by
-//! bytes and at shutdown; segments, and so rolls, are not known here. The pre-vote of a higher epoch moves the receiver's
-//! epoch, as in Java.
+//! Snapshots, and changes of the voter set by request. What they need of the types is there and in use: the voters come
+//! from control records, by offset, and go back with a truncation ([`VoterHistory`]); a log may start above 0
+//! ([`crate::log::Log::start`]), and a fetch below that start gets OFFSET_OUT_OF_RANGE; an answer that offers a snapshot
+//! ([`message::Fetched::Snapshot`]), which only another implementation can send, is understood and dropped with a pause.
+//! What nobody could use yet is absent: [`Stored`] names the log alone.
+//!
+//! The recovery point follows the flushed end by bytes and at shutdown; segments, and so rolls, are not known here. The
+//! pre-vote of a higher epoch moves the receiver's epoch, as in Java.
 
 mod calls;
 pub mod config;
 mod context;
 mod gate;
+mod invariants;
 pub mod message;
 pub mod note;
 mod parked;
@@ -110,7 +122,7 @@ mod transition;
 pub mod view;
 pub mod voters;
 
-pub use config::{Config, LeaderCounts};
+pub use config::Config;
 pub use message::{ErrorCode, Request, Response};
 pub use note::Note;
 pub use replica::Replica;
@@ -232,8 +244,8 @@ pub enum Answer {
     Proposed(Proposed),
     /// To a read. `high_watermark` is `None` while unknown.
     Records { batches: Vec<RecordBatch>, start: Offset, high_watermark: Option<Offset> },
-    /// To a confirm: the high watermark, read while leadership was confirmed.
-    Confirmed(Offset),
+    /// To a confirm: the high watermark, read while leadership of this epoch was confirmed.
+    Confirmed { offset: Offset, epoch: Epoch },
     /// It never entered a log, or was not done.
     Refused(Refusal),
 }

@@ -27,6 +27,8 @@ pub enum Note {
     StaleAnswer,
     /// A message that contradicts what is known was dropped.
     Contradiction { what: &'static str },
+    /// The disk did not give back committed batches from this offset on; they are asked for again at the next advance.
+    Unreadable { from: Offset },
     /// The node started recovering: it fetches but neither votes nor campaigns (R11).
     Recovering { above: Epoch },
     /// Recovering is over.
@@ -46,6 +48,7 @@ impl Note {
             Note::CheckQuorumFailed { .. } => "check_quorum_failed",
             Note::StaleAnswer => "stale_answer",
             Note::Contradiction { .. } => "contradiction",
+            Note::Unreadable { .. } => "unreadable",
             Note::Recovering { .. } => "recovering",
             Note::Recovered => "recovered",
         }

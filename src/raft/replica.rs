@@ -7,11 +7,14 @@ use crate::ids::{Endpoint, Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::log::{DiskOp, DiskSeq, Log, Recovered};
 use crate::prng::Prng;
 use crate::quirk::Quirk;
-use crate::raft::calls::{Calls, Peer};
-use crate::raft::context::{Context, Election, Leaving, Recovering, voter_set};
+use crate::raft::calls::{Asked, Calls, Peer};
+use crate::raft::context::{Context, Election, Leaving, Reachable, Recovering, learn_control};
 use crate::raft::gate::Gate;
 use crate::raft::role::{Next, Role, Transition};
-use crate::raft::{CallId, Config, Effect, Input, Note, Published, Refusal, Ticket, View, VoterHistory, transition};
+use crate::raft::{
+    CallId, Config, Effect, Input, Note, Progress, Published, Refusal, Ticket, View, VoterHistory, invariants,
+    transition,
+};
 use crate::time::{Instant, Now};
 
 /// One KRaft replica.
@@ -19,17 +22,21 @@ use crate::time::{Instant, Now};
 pub struct Replica {
     pub(super) role: Role,
     pub(super) ctx: Context,
-    durable: Durable,
+    /// `None` until what recovery found is adopted.
+    durable: Option<Durable>,
 }
 
-/// What may be told: the election as of the moment the gate was open last.
-#[derive(Debug, Default)]
+/// What may be told: everything as of the moment the gate was open last.
+#[derive(Debug)]
 struct Durable {
     epoch: Epoch,
     leader: Option<ReplicaId>,
     endpoint: Option<Endpoint>,
     is_leader: bool,
     high_watermark: Option<Offset>,
+    log_start: Offset,
+    log_end: Offset,
+    is_recovering: bool,
 }
 
 impl Replica {
@@ -50,7 +57,7 @@ impl Replica {
             ctx.note(Note::Recovering { above });
         }
         let role = transition::initial(&mut ctx);
-        let mut replica = Replica { role, ctx, durable: Durable::default() };
+        let mut replica = Replica { role, ctx, durable: None };
         replica.settle();
         replica.finish(first);
         std::mem::swap(out, &mut replica.ctx.out);
@@ -84,7 +91,7 @@ impl Replica {
             Role::Unattached(unattached) => unattached.deadline(),
             Role::Follower(follower) => follower.deadline(&self.ctx),
             Role::Prospective(prospective) => Some(prospective.election_deadline),
-            Role::Candidate(candidate) => Some(candidate.election_deadline),
+            Role::Candidate(candidate) => candidate.deadline(&self.ctx),
             Role::Leader(leader) => leader.deadline(),
             Role::Resigned(resigned) => Some(resigned.election_deadline),
         };
@@ -96,22 +103,42 @@ impl Replica {
         self.ctx.calls.is_outstanding(call)
     }
 
-    /// State as of the last durable point: all that a frame may reveal.
+    /// Whether what recovery found is durable (R12). Before that there is nothing that a frame could say.
+    pub fn has_adopted(&self) -> bool {
+        self.durable.is_some()
+    }
+
+    /// Whether a proposal would be refused as [`Refusal::Busy`]: the disk cannot keep up, or too many wait for a commit.
+    /// A node lets producers wait instead.
+    pub fn is_full(&self) -> bool {
+        matches!(&self.role, Role::Leader(leader) if leader.is_full(&self.ctx))
+    }
+
+    /// State as of the last durable point: all that a frame may reveal. Nobody may ask before there was one.
     pub fn published(&self) -> Published<'_> {
-        let progress = match &self.role {
-            Role::Leader(leader) if self.durable.is_leader => leader.progress(&self.ctx),
-            _ => Vec::new(),
-        };
+        let durable = self.durable.as_ref().expect("invariant: a node serves nobody before it has adopted its log");
         Published {
-            epoch: self.durable.epoch,
-            leader: self.durable.leader,
-            leader_endpoint: self.durable.endpoint.as_ref(),
-            is_leader: self.durable.is_leader,
-            high_watermark: self.durable.high_watermark,
-            log_start: self.ctx.log.start(),
-            voters: self.ctx.voters(),
-            progress,
-            is_recovering: self.ctx.recovering.is_some(),
+            epoch: durable.epoch,
+            leader: durable.leader,
+            leader_endpoint: durable.endpoint.as_ref(),
+            is_leader: durable.is_leader,
+            high_watermark: durable.high_watermark,
+            log_start: durable.log_start,
+            log_end: durable.log_end,
+            voters: self.ctx.voters.at(durable.log_end),
+            is_recovering: durable.is_recovering,
+        }
+    }
+
+    /// Progress of every replica as of the same point, voters first; empty unless this one leads.
+    pub fn progress(&self) -> Vec<Progress> {
+        let published = self.published();
+        match &self.role {
+            // A later leadership of its own, which is not durable yet, has nothing to do with the one that is told.
+            Role::Leader(leader) if published.is_leader && published.epoch == self.ctx.election.epoch => {
+                leader.progress(&self.ctx, published.log_end)
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -196,6 +223,8 @@ impl Replica {
     fn on_disk_done(&mut self, seq: DiskSeq) {
         let ctx = &mut self.ctx;
         assert!(seq.0 <= ctx.disk_seq, "a completion of an operation that was never asked for (R8)");
+        assert!(seq > ctx.disk_done, "disk operations complete in order, each once (R1)");
+        ctx.disk_done = seq;
         ctx.gate.on_disk_done(seq, &ctx.calls, &mut ctx.out);
         if ctx.leaving.is_some_and(|leaving| matches!(leaving, Leaving::Closing(last) if last <= seq)) {
             ctx.leaving = Some(Leaving::Stopped);
@@ -221,11 +250,13 @@ impl Replica {
             ctx.calls.remember_superseded();
         }
         let leader = ctx.election.leader.map(Peer::Replica);
-        let (is_retry, is_suspect) = (&mut ctx.fetch_is_retry, &mut ctx.leader_is_suspect);
-        ctx.calls.expire(ctx.now.monotonic, |peer| {
-            *is_retry = true;
-            *is_suspect |= Some(peer) == leader;
-        });
+        for (peer, asked) in ctx.calls.expire(ctx.now.monotonic) {
+            ctx.note_reachable(peer, Reachable::No);
+            if matches!(asked, Asked::Fetch(_)) {
+                ctx.fetch_is_retry = true;
+                ctx.leader_is_suspect |= Some(peer) == leader;
+            }
+        }
     }
 
     /// Lets the roles do what is due until none wants to change.
@@ -260,6 +291,10 @@ impl Replica {
             self.ctx.recovering.is_some_and(|state| state.until_flushed.is_some_and(|until| until <= flushed));
         if is_over {
             self.ctx.recovering = None;
+            // The one on disk may lie above the end of this log, where it was before the loss: the next start would miss
+            // what nobody has.
+            self.ctx.recovery_point = flushed;
+            self.ctx.disk(DiskOp::RecoveryPoint(flushed));
             let unmarked = self.ctx.disk(DiskOp::Recovering(None));
             self.ctx.gate.close_until(unmarked);
             self.ctx.note(Note::Recovered);
@@ -267,14 +302,15 @@ impl Replica {
     }
 
     /// A requested shutdown: leave leadership (the leader's poll does), wait for a successor, close the log. (Kafka:
-    /// `GracefulShutdown`; observers, lone voters and followers need not wait.)
+    /// `GracefulShutdown`; observers, lone voters and followers need not wait. Nor does the last of a quorum to stop: Java
+    /// waits out its deadline for a successor that cannot be elected.)
     fn leave(&mut self) {
         let Some(Leaving::Until(deadline)) = self.ctx.leaving else { return };
         if matches!(self.role, Role::Leader(_)) && deadline > self.ctx.instant() && !self.ctx.is_only_voter() {
             return;
         }
         let has_remote_leader = self.ctx.election.leader.is_some_and(|leader| leader != self.ctx.key.id);
-        let is_free = has_remote_leader || !self.ctx.is_voter() || self.ctx.is_only_voter();
+        let is_free = has_remote_leader || !self.ctx.is_voter() || self.ctx.is_beyond_succession();
         if !is_free && deadline > self.ctx.instant() {
             return;
         }
@@ -295,18 +331,23 @@ impl Replica {
         let ctx = &mut self.ctx;
         ctx.persist();
         ctx.gate.hold(&mut ctx.out, first);
+        invariants::check(&self.role, ctx, &ctx.out[first..]);
         if !ctx.gate.is_open() {
             return;
         }
-        let durable = &mut self.durable;
-        durable.is_leader = matches!(&self.role, Role::Leader(leader) if leader.leads);
-        durable.high_watermark = ctx.high_watermark;
-        let is_told = (durable.epoch, durable.leader) == (ctx.election.epoch, ctx.election.leader);
-        if !is_told || durable.endpoint.is_none() {
-            durable.epoch = ctx.election.epoch;
-            durable.leader = ctx.election.leader;
-            durable.endpoint = ctx.leader_endpoint().cloned();
-        }
+        let (epoch, leader) = (ctx.election.epoch, ctx.election.leader);
+        let told = self.durable.take().filter(|told| (told.epoch, told.leader) == (epoch, leader));
+        let endpoint = told.and_then(|told| told.endpoint).or_else(|| ctx.leader_endpoint().cloned());
+        self.durable = Some(Durable {
+            epoch,
+            leader,
+            endpoint,
+            is_leader: matches!(&self.role, Role::Leader(leader) if leader.leads),
+            high_watermark: ctx.high_watermark,
+            log_start: ctx.log.start(),
+            log_end: ctx.log.flushed(),
+            is_recovering: ctx.recovering.is_some(),
+        });
     }
 }
 
@@ -314,9 +355,7 @@ fn context(config: Config, recovered: &Recovered, prng: Prng, now: Now) -> Conte
     assert!(recovered.flushed <= recovered.end, "the recovery point lies within the log");
     let mut voters = VoterHistory::new(config.voters.clone());
     for (offset, control) in &recovered.controls {
-        if let Some(set) = voter_set(control) {
-            voters.append(*offset, set);
-        }
+        learn_control(&mut voters, *offset, control);
     }
     let election = recovered.quorum.as_ref().map_or_else(Election::default, |file| Election {
         epoch: file.epoch,
@@ -341,11 +380,14 @@ fn context(config: Config, recovered: &Recovered, prng: Prng, now: Now) -> Conte
         apply_load: None,
         recovering: recovered.recovering.map(|above| Recovering { above, until_flushed: None }),
         leaving: None,
+        unreachable: Vec::new(),
         recovery_point: recovered.flushed,
         bytes_since_recovery_point: 0,
         fetch_is_retry: false,
         leader_is_suspect: false,
         disk_seq: 0,
+        disk_done: invariants::NOTHING,
+        frames_wait_for: invariants::NOTHING,
         load_seq: 0,
         config,
     }

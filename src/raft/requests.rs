@@ -1,8 +1,11 @@
 //! What peers ask: the checks of Kafka's handlers in their order, the epoch rules common to all roles, the vote.
 
+use std::time::Duration;
+
 use crate::ids::{Endpoint, Epoch, ReplicaId, ReplicaKey};
 use crate::quirk::Quirk;
-use crate::raft::context::{Context, Leaving};
+use crate::raft::calls::Peer;
+use crate::raft::context::{Context, Leaving, Reachable, TIMER_MIN};
 use crate::raft::message::{BeginQuorumEpochRequest, EndQuorumEpochRequest, FetchRequest, ResponseBody, VoteRequest};
 use crate::raft::role::{Role, Transition};
 use crate::raft::{ErrorCode, LinkId, Note, Replica, Request, Ticket, transition};
@@ -10,34 +13,24 @@ use crate::time::Instant;
 
 impl Replica {
     pub(super) fn on_request(&mut self, ticket: Ticket, link: LinkId, request: Request) {
-        if matches!(self.ctx.leaving, Some(Leaving::Closing(_))) {
-            return self.refuse_while_closing(ticket, &request);
+        if let Some(sender) = request.sender() {
+            self.ctx.note_reachable(Peer::Replica(sender), Reachable::Yes);
         }
-        match request {
+        let is_closing = matches!(self.ctx.leaving, Some(Leaving::Closing(_)));
+        let mut body = ResponseBody::without_result(&request, self.ctx.log.start());
+        let error = match request {
+            _ if is_closing => ErrorCode::BrokerNotAvailable,
             Request::Vote(request) => {
                 let (error, granted) = self.on_vote(request);
-                self.ctx.respond(ticket, error, ResponseBody::Vote { granted });
+                body = ResponseBody::Vote { granted };
+                error
             }
-            Request::BeginQuorumEpoch(request) => {
-                let error = self.on_begin_quorum_epoch(request);
-                self.ctx.respond(ticket, error, ResponseBody::BeginQuorumEpoch);
-            }
-            Request::EndQuorumEpoch(request) => {
-                let error = self.on_end_quorum_epoch(request);
-                self.ctx.respond(ticket, error, ResponseBody::EndQuorumEpoch);
-            }
-            Request::Fetch(request) => self.on_fetch(ticket, link, request),
-        }
-    }
-
-    fn refuse_while_closing(&mut self, ticket: Ticket, request: &Request) {
-        let error = ErrorCode::BrokerNotAvailable;
-        match request {
-            Request::Vote(_) => self.ctx.respond(ticket, error, ResponseBody::Vote { granted: false }),
-            Request::BeginQuorumEpoch(_) => self.ctx.respond(ticket, error, ResponseBody::BeginQuorumEpoch),
-            Request::EndQuorumEpoch(_) => self.ctx.respond(ticket, error, ResponseBody::EndQuorumEpoch),
-            Request::Fetch(_) => self.ctx.respond_fetch_error(ticket, error),
-        }
+            Request::BeginQuorumEpoch(request) => self.on_begin_quorum_epoch(request),
+            Request::EndQuorumEpoch(request) => self.on_end_quorum_epoch(request),
+            // A fetch may wait; it is answered where it is served.
+            Request::Fetch(request) => return self.on_fetch(ticket, link, request),
+        };
+        self.ctx.respond(ticket, error, body);
     }
 
     /// (Kafka: `KafkaRaftClient.handleVoteRequest`.)
@@ -187,7 +180,7 @@ fn is_for(receiver: Option<ReplicaKey>, ctx: &Context) -> bool {
 /// The vote table: role, epoch and log against the request. (Kafka: `canGrantVote` of each state.)
 fn would_grant(role: &Role, ctx: &Context, request: &VoteRequest, candidate: ReplicaKey) -> bool {
     // R11: a replica that lost synced data does not know what it promised.
-    if ctx.recovering.is_some() {
+    if ctx.recovering.is_some() && !ctx.quirks().has(Quirk::RecoveringVotes) {
         return false;
     }
     let is_up_to_date = (request.last_epoch, request.last_offset) >= (Some(ctx.log.last_epoch()), Some(ctx.log.end()));
@@ -211,16 +204,53 @@ fn would_grant(role: &Role, ctx: &Context, request: &VoteRequest, candidate: Rep
 /// When a follower of a leaving leader campaigns, by its place among the successors. (Kafka:
 /// `LeaderState` / `strictExponentialElectionBackoffMs`.)
 fn successor_deadline(ctx: &Context, successors: &[ReplicaKey]) -> Instant {
-    let longest = ctx.config.election_backoff_max;
     let place = successors.iter().position(|successor| successor.admits(ctx.key));
-    let wait = match (place, successors.len()) {
-        (_, 0) | (Some(0), _) => std::time::Duration::ZERO,
-        (None, _) => longest,
-        (Some(place), count) => {
+    let wait = successor_wait(ctx.config.election_backoff_max, place, successors.len());
+    let is_first = successors.is_empty() || place == Some(0);
+    assert!(is_first == wait.is_zero(), "the first successor campaigns at once, and nobody else");
+    ctx.instant() + wait
+}
+
+/// Each waits twice as long as the one before, the last one, and whoever is not named, `longest`. (In Kafka a long list
+/// makes nothing of the first waits; then all would campaign at once and split the votes.)
+fn successor_wait(longest: Duration, place: Option<usize>, count: usize) -> Duration {
+    let wait = match place {
+        _ if count == 0 => return Duration::ZERO,
+        Some(0) => return Duration::ZERO,
+        None => longest,
+        Some(place) => {
             let step = longest / 1u32.checked_shl(count as u32 - 1).unwrap_or(u32::MAX);
             let factor = 1u32.checked_shl(place as u32 - 1).unwrap_or(u32::MAX);
             step.saturating_mul(factor).min(longest)
         }
     };
-    ctx.instant() + wait
+    wait.max(TIMER_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (Kafka: `QuorumState.strictExponentialElectionBackoffMs`, in its own words, where it does not round to nothing.)
+    fn naive(longest_ms: u64, place: usize, count: usize) -> u64 {
+        if place == 0 {
+            return 0;
+        }
+        if place >= count {
+            return longest_ms;
+        }
+        longest_ms.min((longest_ms >> (count - 1)) << (place - 1))
+    }
+
+    #[test]
+    fn successors_wait_as_in_kafka() {
+        for count in 0..9 {
+            for place in 0..count + 1 {
+                let known = (place < count).then_some(place);
+                let expected = if count == 0 { 0 } else { naive(1024, place, count) };
+                let wait = successor_wait(Duration::from_millis(1024), known, count);
+                assert_eq!(wait, Duration::from_millis(expected), "{place} of {count}");
+            }
+        }
+    }
 }

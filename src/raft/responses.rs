@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::log::{Gone, LoadId};
 use crate::quirk::Quirk;
 use crate::raft::calls::{Asked, Peer};
-use crate::raft::context::{batches_from, next_epoch};
+use crate::raft::context::{Reachable, batches_from, next_epoch};
 use crate::raft::message::ResponseBody;
 use crate::raft::role::campaign::Ballot;
 use crate::raft::role::{Next, Role, Transition};
@@ -24,6 +24,9 @@ impl Replica {
         let Some((peer, asked)) = asked else {
             return self.ctx.note(Note::StaleAnswer);
         };
+        let is_there = body.as_ref().is_ok_and(|response| response.error != ErrorCode::BrokerNotAvailable);
+        let is_old = body.as_ref().is_err_and(|error| *error == CallError::Unsupported);
+        self.ctx.note_reachable(peer, if is_there || is_old { Reachable::Yes } else { Reachable::No });
         match body {
             Ok(response) if response.error == ErrorCode::UnsupportedVersion => self.on_unsupported(peer, asked),
             Ok(response) => self.on_answer(peer, asked, response),
@@ -51,7 +54,7 @@ impl Replica {
             bytes.map_or_else(|_| Vec::new(), |bytes| batches_from(&bytes, ctx.applied, ctx.committed, bytes_max));
         let Some(last) = batches.last() else {
             // Committed batches do not go away; what cannot be read now is asked for again at the next advance.
-            return ctx.contradiction("committed batches could not be read back");
+            return ctx.note(Note::Unreadable { from: ctx.applied });
         };
         ctx.applied = last.end();
         ctx.out.push(Effect::Apply { batches });

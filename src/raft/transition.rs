@@ -158,6 +158,8 @@ fn become_resigned(role: &mut Role, ctx: &mut Context) -> Role {
         _ => unreachable!("only leaders resign"),
     };
     ctx.high_watermark = None;
+    // Who can take over is found out anew, by telling them.
+    ctx.unreachable.clear();
     let untold = successors.iter().map(|key| key.id).collect();
     let election_deadline = ctx.random_election_deadline();
     std::mem::replace(role, Role::Resigned(Resigned { successors, untold, election_deadline }))
@@ -168,7 +170,8 @@ fn become_resigned(role: &mut Role, ctx: &mut Context) -> Role {
 fn vote(role: &mut Role, ctx: &mut Context, candidate: ReplicaKey) {
     assert!(candidate.id != ctx.key.id, "a vote for oneself is a candidacy");
     assert!(ctx.election.vote.is_none_or(|vote| vote.id == candidate.id), "one vote per epoch");
-    assert!(ctx.recovering.is_none(), "a recovering replica does not vote (R11)");
+    let is_planted = ctx.quirks().has(Quirk::RecoveringVotes);
+    assert!(ctx.recovering.is_none() || is_planted, "a recovering replica does not vote (R11)");
     let fresh = ctx.random_election_deadline();
     match role {
         Role::Unattached(unattached) if ctx.may_campaign() => unattached.election_deadline = Some(fresh),
@@ -220,14 +223,15 @@ fn assert_allowed(role: &Role, ctx: &Context, to: &Transition) {
             assert!(*epoch > now || is_known, "one leader per epoch");
         }
         Transition::Prospective => {
-            assert!(ctx.may_campaign(), "only voters that are not recovering campaign");
+            assert!(ctx.may_campaign(), "only voters that neither recover nor leave campaign");
             assert!(!matches!(from, RoleKind::Leader | RoleKind::Prospective), "a {} campaigned", from.name());
         }
         Transition::Candidate => {
-            assert!(ctx.may_campaign(), "only voters that are not recovering campaign");
+            assert!(ctx.may_campaign(), "only voters that neither recover nor leave campaign");
             assert!(from == RoleKind::Prospective, "a {} skipped the pre-vote", from.name());
         }
         Transition::Leader { .. } => {
+            assert!(ctx.may_campaign(), "only voters that neither recover nor leave win");
             assert!(
                 matches!(role, Role::Candidate(candidate) if candidate.tally.is_won()),
                 "nobody elected this leader"

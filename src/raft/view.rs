@@ -76,8 +76,8 @@ pub struct View<'a> {
     pub epoch_start: Option<Offset>,
 }
 
-/// State as of the last durable point: all that a frame may reveal (R5).
-#[derive(Clone, Debug)]
+/// State as of the last durable point, all of one moment: what a frame may reveal (R5).
+#[derive(Clone, Copy, Debug)]
 pub struct Published<'a> {
     /// Epoch.
     pub epoch: Epoch,
@@ -91,10 +91,10 @@ pub struct Published<'a> {
     pub high_watermark: Option<Offset>,
     /// Start of the log.
     pub log_start: Offset,
-    /// The voter set in force.
+    /// Durable end of the log.
+    pub log_end: Offset,
+    /// The voter set in force at that end.
     pub voters: &'a VoterSet,
-    /// Progress of every replica, while leading: voters first. Empty otherwise.
-    pub progress: Vec<Progress>,
     /// Whether the replica is recovering (R11).
     pub is_recovering: bool,
 }
@@ -106,7 +106,7 @@ pub struct Progress {
     pub key: ReplicaKey,
     /// Whether it votes.
     pub is_voter: bool,
-    /// Its log end, `None` while unknown.
+    /// The durable end of its log, `None` while unknown.
     pub end: Option<Offset>,
     /// When it last fetched.
     pub last_fetch: Option<Timestamp>,

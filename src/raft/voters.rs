@@ -66,12 +66,14 @@ impl VoterSet {
 pub struct VoterHistory {
     configured: VoterSet,
     changes: Vec<(Offset, VoterSet)>,
+    /// Finalized levels of `kraft.version`, by the offset of their record.
+    levels: Vec<(Offset, i16)>,
 }
 
 impl VoterHistory {
     /// A history that begins with the configured set.
     pub fn new(configured: VoterSet) -> VoterHistory {
-        VoterHistory { configured, changes: Vec::new() }
+        VoterHistory { configured, changes: Vec::new(), levels: Vec::new() }
     }
 
     /// A control record at `offset` names a new set. (Kafka: in force as soon as it is appended, committed or not.)
@@ -86,6 +88,24 @@ impl VoterHistory {
     /// The log was cut to end at `end`: sets named by records at or above it are forgotten.
     pub fn truncate(&mut self, end: Offset) {
         self.changes.retain(|(offset, _)| *offset < end);
+        self.levels.retain(|(offset, _)| *offset < end);
+    }
+
+    /// A KRAFT_VERSION record at `offset` finalizes this level. (KIP-853: in force from the append on.)
+    pub fn finalize(&mut self, offset: Offset, level: i16) {
+        self.levels.push((offset, level));
+    }
+
+    /// The level of `kraft.version` at the end of the log: 0 for quorums whose voters are configured. (Kafka:
+    /// `KRaftVersion`.)
+    pub fn kraft_version(&self) -> i16 {
+        self.levels.last().map_or(0, |(_, level)| *level)
+    }
+
+    /// The set in force for a log that ends at `end`.
+    pub fn at(&self, end: Offset) -> &VoterSet {
+        let change = self.changes.iter().rev().find(|(offset, _)| *offset < end);
+        change.map_or(&self.configured, |(_, voters)| voters)
     }
 
     /// The set in force at the end of the log.
@@ -142,6 +162,7 @@ mod tests {
         let mut history = VoterHistory::new(VoterSet::new(vec![voter(1)]));
         history.append(Offset(4), VoterSet::new(vec![voter(1), voter(2)]));
         history.append(Offset(9), VoterSet::new(vec![voter(2)]));
+        assert_eq!([4, 5, 9, 10].map(|end| history.at(Offset(end)).len()), [1, 2, 2, 1]);
         history.truncate(Offset(9));
         assert_eq!(history.last().len(), 2);
         history.truncate(Offset(4));

@@ -55,9 +55,20 @@ pub struct RecordBatch {
     pub body: Bytes,
 }
 
+/// What is wrong with bytes that are not a record batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// They never were one, or not one of ours.
+    Malformed,
+    /// The checksum fails: they were damaged on the way or at rest, and another copy may be whole.
+    Checksum,
+}
+
 /// Bytes that are not a record batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
+    /// What kind of error it is.
+    pub fault: Fault,
     /// Where, in bytes from the start of the buffer.
     pub at: usize,
     /// What field or property was being read.
@@ -77,13 +88,9 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 impl DecodeError {
-    pub(in crate::record) fn new(
-        at: usize,
-        what: &'static str,
-        expected: impl Into<String>,
-        found: impl fmt::Display,
-    ) -> DecodeError {
-        DecodeError { at, what, expected: expected.into(), found: found.to_string() }
+    /// Bytes that are malformed.
+    pub fn new(at: usize, what: &'static str, expected: impl Into<String>, found: impl fmt::Display) -> DecodeError {
+        DecodeError { fault: Fault::Malformed, at, what, expected: expected.into(), found: found.to_string() }
     }
 }
 
@@ -96,29 +103,12 @@ impl RecordBatch {
 
     /// Parses a concatenation of batches. A trailing batch that is cut short is left out, as Kafka's readers do.
     pub fn parse_all(buffer: &Bytes) -> Result<Vec<RecordBatch>, DecodeError> {
-        let mut batches = Vec::new();
-        let mut at = 0;
-        while let Some(length) = claimed_length(&buffer[at..]) {
-            if usize::try_from(length).is_ok_and(|length| buffer.len() - at - LENGTH_END < length) {
-                break;
-            }
-            let batch = parse_at(buffer, at, Stamped::Yes)?;
-            at += batch.size_bytes();
-            batches.push(batch);
+        let mut batches = Batches::of(buffer);
+        let mut all = Vec::new();
+        while !batches.is_cut_short() {
+            all.extend(batches.next().transpose()?);
         }
-        Ok(batches)
-    }
-
-    /// The whole batches at the front of `buffer`, up to the first bytes that are none: what a reader gets of a file whose
-    /// end is being written.
-    pub fn parse_front(buffer: &Bytes) -> Vec<RecordBatch> {
-        let mut batches = Vec::new();
-        let mut at = 0;
-        while let Ok(batch) = parse_at(buffer, at, Stamped::Yes) {
-            at += batch.size_bytes();
-            batches.push(batch);
-        }
-        batches
+        Ok(all)
     }
 
     /// Parses what a producer sends: exactly one batch that no leader has stamped yet, so that its leader epoch may be −1
@@ -134,15 +124,7 @@ impl RecordBatch {
 
     /// The header as Kafka writes it.
     pub fn encode_header(&self) -> [u8; HEADER_BYTES] {
-        let header = &self.header;
-        let mut out = [0; HEADER_BYTES];
-        out[0..8].copy_from_slice(&header.base_offset.as_i64().to_be_bytes());
-        out[8..12].copy_from_slice(&header.length.to_be_bytes());
-        out[12..16].copy_from_slice(&header.leader_epoch.as_i32().to_be_bytes());
-        out[16] = MAGIC;
-        out[17..21].copy_from_slice(&header.crc.to_be_bytes());
-        out[CRC_END..].copy_from_slice(&header.encode_checked());
-        out
+        self.header.encode()
     }
 
     /// Appends header and body as a gather list of two buffers; the body is not copied.
@@ -206,7 +188,59 @@ impl RecordBatch {
     }
 }
 
+/// The walk over a concatenation of batches: each whole one in turn, then one error for bytes that are none, or nothing at
+/// the end of the buffer. Whoever reads a file whose end is being written stops at the error
+/// (`map_while(Result::ok)`).
+#[derive(Clone, Debug)]
+pub struct Batches<'a> {
+    buffer: &'a Bytes,
+    at: usize,
+    is_over: bool,
+}
+
+impl<'a> Batches<'a> {
+    /// The batches of this buffer.
+    pub fn of(buffer: &'a Bytes) -> Batches<'a> {
+        Batches { buffer, at: 0, is_over: false }
+    }
+
+    /// Whether what is left is too short for what it says it is, as the end of a read that was cut at some byte.
+    fn is_cut_short(&self) -> bool {
+        let rest = &self.buffer[self.at..];
+        claimed_length(rest)
+            .is_none_or(|length| usize::try_from(length).is_ok_and(|length| rest.len() < LENGTH_END + length))
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<RecordBatch, DecodeError>;
+
+    fn next(&mut self) -> Option<Result<RecordBatch, DecodeError>> {
+        if self.is_over || self.at == self.buffer.len() {
+            return None;
+        }
+        let next = parse_at(self.buffer, self.at, Stamped::Yes);
+        match &next {
+            Ok(batch) => self.at += batch.size_bytes(),
+            Err(_) => self.is_over = true,
+        }
+        Some(next)
+    }
+}
+
 impl BatchHeader {
+    /// The header as Kafka writes it.
+    pub(in crate::record) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut out = [0; HEADER_BYTES];
+        out[0..8].copy_from_slice(&self.base_offset.as_i64().to_be_bytes());
+        out[8..12].copy_from_slice(&self.length.to_be_bytes());
+        out[12..16].copy_from_slice(&self.leader_epoch.as_i32().to_be_bytes());
+        out[16] = MAGIC;
+        out[17..21].copy_from_slice(&self.crc.to_be_bytes());
+        out[CRC_END..].copy_from_slice(&self.encode_checked());
+        out
+    }
+
     /// The part of the header that the checksum covers.
     fn encode_checked(&self) -> [u8; HEADER_BYTES - CRC_END] {
         let mut out = [0; HEADER_BYTES - CRC_END];
@@ -290,7 +324,8 @@ fn parse_at(buffer: &Bytes, at: usize, stamped: Stamped) -> Result<RecordBatch, 
     };
     let found = crc32c::crc32c(&buffer[at + CRC_END..at + LENGTH_END + whole]);
     if found != header.crc {
-        return Err(DecodeError::new(at + 17, "checksum", format!("{found:08x}"), format!("{:08x}", header.crc)));
+        let error = DecodeError::new(at + 17, "checksum", format!("{found:08x}"), format!("{:08x}", header.crc));
+        return Err(DecodeError { fault: Fault::Checksum, ..error });
     }
     header.check(at)?;
     Ok(RecordBatch { header, body: buffer.slice(at + HEADER_BYTES..at + LENGTH_END + whole) })
@@ -301,12 +336,17 @@ fn checksum(header: &BatchHeader, body: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&header.encode_checked()), body)
 }
 
+/// CRC-32C of what lies behind the checksum.
+pub(in crate::record) fn checksum_of(checked: &[u8]) -> u32 {
+    crc32c::crc32c(checked)
+}
+
 /// The only format that is written since Kafka 0.11.
 const MAGIC: u8 = 2;
 /// Where the length field ends and what it counts begins.
-const LENGTH_END: usize = 12;
+pub(in crate::record) const LENGTH_END: usize = 12;
 /// Where the checksum ends and what it covers begins.
-const CRC_END: usize = 21;
+pub(in crate::record) const CRC_END: usize = 21;
 
 /// Bits of the attributes that name a codec.
 pub(in crate::record) const COMPRESSION: u16 = 0x07;

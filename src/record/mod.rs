@@ -13,12 +13,14 @@ pub mod compress;
 pub mod control;
 mod primitives;
 pub mod record;
+pub mod writer;
 
-pub use batch::{BatchHeader, DecodeError, RecordBatch};
+pub use batch::{BatchHeader, Batches, DecodeError, Fault, RecordBatch};
 pub use builder::BatchBuilder;
 pub use compress::{Compression, INFLATED_BYTES_MAX};
 pub use control::{ControlRecord, VoterRecord};
-pub use record::{Fault, InvalidRecord, Record, Records};
+pub use record::{Defect, InvalidRecord, Record, Records};
+pub use writer::{BatchWriter, Shape};
 
 /// Bytes of a batch header. (Kafka: `DefaultRecordBatch.RECORD_BATCH_OVERHEAD`.)
 pub const HEADER_BYTES: usize = 61;
@@ -32,4 +34,23 @@ pub struct ProducerStamp {
     pub epoch: i16,
     /// Sequence number of the batch's first record; wraps from `i32::MAX` to 0.
     pub base_sequence: i32,
+}
+
+impl ProducerStamp {
+    /// The sequence number that is due after `records` records. (Kafka: `DefaultRecordBatch.incrementSequence`.)
+    pub fn sequence_after(&self, records: u32) -> i32 {
+        let next = (i64::from(self.base_sequence) + i64::from(records)) % (1 << 31);
+        i32::try_from(next).expect("invariant: below 2³¹")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_wrap_to_zero() {
+        let after = |base_sequence, records| ProducerStamp { id: 1, epoch: 0, base_sequence }.sequence_after(records);
+        assert_eq!((after(0, 3), after(i32::MAX, 1), after(i32::MAX - 1, 3)), (3, 0, 1));
+    }
 }

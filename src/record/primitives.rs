@@ -181,6 +181,26 @@ pub(in crate::record) fn put_varint(out: &mut Vec<u8>, value: i64) {
     put_uvarint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
+/// How many bytes a zigzag varint takes.
+pub(in crate::record) fn varint_bytes(value: i64) -> usize {
+    let zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    // Seven bits a byte, and one byte for zero.
+    (70 - (zigzag | 1).leading_zeros() as usize) / 7
+}
+
+/// Writes a zigzag varint at a place of a buffer; the answer is the place after it.
+#[inline]
+pub(in crate::record) fn write_varint(buffer: &mut [u8], mut at: usize, value: i64) -> usize {
+    let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
+    while zigzag >= 0x80 {
+        buffer[at] = zigzag as u8 | 0x80;
+        zigzag >>= 7;
+        at += 1;
+    }
+    buffer[at] = zigzag as u8;
+    at + 1
+}
+
 /// Writes a zigzag length and the bytes; −1 for `None`.
 pub(in crate::record) fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     let Some(bytes) = bytes else { return put_varint(out, -1) };
@@ -203,6 +223,9 @@ mod tests {
         for value in [0, 1, -1, 63, 64, -64, -65, i64::from(i32::MAX), i64::from(i32::MIN), i64::MAX, i64::MIN] {
             let mut bytes = Vec::new();
             put_varint(&mut bytes, value);
+            let mut placed = [0xff; 12];
+            assert_eq!((write_varint(&mut placed, 1, value), varint_bytes(value)), (bytes.len() + 1, bytes.len()));
+            assert_eq!(&placed[1..=bytes.len()], bytes);
             assert_eq!(Reader::new(&bytes, 0).varlong("v"), Ok(value));
             let narrow = Reader::new(&bytes, 0).varint("v");
             assert_eq!(narrow.ok(), i32::try_from(value).ok());

@@ -55,12 +55,12 @@ pub struct InvalidRecord {
     /// What was wrong, in words, with the record's index where one is to blame.
     pub reason: String,
     /// What kind of wrong.
-    pub fault: Fault,
+    pub defect: Defect,
 }
 
 /// What kind of mistake makes a batch invalid. Clients are told by different error codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Defect {
     /// It breaks the format, or claims what a client may not claim.
     Malformed,
     /// No codec has its number.
@@ -118,17 +118,17 @@ impl RecordBatch {
     fn inflated(&self, bytes_max: usize) -> Result<Bytes, InvalidRecord> {
         let number = self.header.attributes & COMPRESSION;
         let Some(codec) = self.compression() else {
-            return Err(InvalidRecord { reason: format!("no codec is number {number}"), fault: Fault::UnknownCodec });
+            return Err(InvalidRecord { reason: format!("no codec is number {number}"), defect: Defect::UnknownCodec });
         };
         if codec == Compression::None {
             return Ok(self.body.clone());
         }
         inflate(codec, &self.body, bytes_max).map(Bytes::from).map_err(|error| {
-            let fault = match error {
-                InflateError::TooLarge(_) => Fault::TooLarge,
-                InflateError::Damaged(_) => Fault::Malformed,
+            let defect = match error {
+                InflateError::TooLarge(_) => Defect::TooLarge,
+                InflateError::Damaged(_) => Defect::Malformed,
             };
-            InvalidRecord { reason: format!("{} body: {error}", codec.name()), fault }
+            InvalidRecord { reason: format!("{} body: {error}", codec.name()), defect }
         })
     }
 
@@ -276,5 +276,5 @@ impl<'a> Spans<'a> {
 const NO_TIMESTAMP: i64 = -1;
 
 fn invalid<T>(reason: String) -> Result<T, InvalidRecord> {
-    Err(InvalidRecord { reason, fault: Fault::Malformed })
+    Err(InvalidRecord { reason, defect: Defect::Malformed })
 }

@@ -5,7 +5,7 @@
 pub enum Family {
     /// Cuts, resets, stalls, jitter.
     Network,
-    /// Power-loss images, slow and failed syncs.
+    /// Power-loss images, slow and failed syncs, rot.
     Disk,
     /// Kill, power, pause, wipe, graceful stops.
     Process,
@@ -65,6 +65,8 @@ pub enum FaultKind {
     SlowSync,
     /// A sync fails and the node must stop.
     FailedSync,
+    /// Synced bytes below the recovery point are damaged or gone.
+    Rot,
     /// The process dies; cache and platter stay.
     Kill,
     /// The power fails: the disk keeps a legal image.
@@ -89,7 +91,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds, in the order of declaration.
-    pub const ALL: [FaultKind; 24] = [
+    pub const ALL: [FaultKind; 25] = [
         FaultKind::Cut,
         FaultKind::CutOneWay,
         FaultKind::Isolate,
@@ -104,6 +106,7 @@ impl FaultKind {
         FaultKind::LostEntries,
         FaultKind::SlowSync,
         FaultKind::FailedSync,
+        FaultKind::Rot,
         FaultKind::Kill,
         FaultKind::Power,
         FaultKind::KillInRecovery,
@@ -132,6 +135,7 @@ impl FaultKind {
             FaultKind::LostEntries => "lost_entries",
             FaultKind::SlowSync => "slow_sync",
             FaultKind::FailedSync => "failed_sync",
+            FaultKind::Rot => "rot",
             FaultKind::Kill => "kill",
             FaultKind::Power => "power",
             FaultKind::KillInRecovery => "kill_in_recovery",
@@ -162,6 +166,7 @@ impl FaultKind {
             FaultKind::LostEntries => "a power loss undoes a create, rename or removal",
             FaultKind::SlowSync => "syncs take long",
             FaultKind::FailedSync => "a sync fails and the node must stop",
+            FaultKind::Rot => "synced bytes below the recovery point are damaged or gone",
             FaultKind::Kill => "the process dies; cache and platter stay",
             FaultKind::Power => "the power fails: the disk keeps a legal image",
             FaultKind::KillInRecovery => "the process dies during recovery",
@@ -187,7 +192,7 @@ impl FaultKind {
             FaultKind::Reset | FaultKind::Stall | FaultKind::Jitter => Family::Network,
             FaultKind::Drop | FaultKind::Duplicate | FaultKind::Reorder => Family::Network,
             FaultKind::Torn | FaultKind::LostSectors | FaultKind::LostEntries => Family::Disk,
-            FaultKind::SlowSync | FaultKind::FailedSync => Family::Disk,
+            FaultKind::SlowSync | FaultKind::FailedSync | FaultKind::Rot => Family::Disk,
             FaultKind::Kill | FaultKind::Power | FaultKind::KillInRecovery | FaultKind::Pause => Family::Process,
             FaultKind::Wipe | FaultKind::Shutdown | FaultKind::Resign => Family::Process,
             FaultKind::Drift | FaultKind::Offset | FaultKind::Jump => Family::Clock,
@@ -201,7 +206,7 @@ impl FaultKind {
 
     /// Whether it destroys synced data, which a quorum of fewer than three voters cannot survive.
     pub fn is_durable(self) -> bool {
-        self == FaultKind::Wipe
+        matches!(self, FaultKind::Wipe | FaultKind::Rot)
     }
 }
 

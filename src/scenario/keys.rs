@@ -60,6 +60,7 @@ pub const ACTIONS: &[&str] = &[
     "pause",
     "restart",
     "wipe",
+    "rot",
     "resign",
     "isolate",
     "partition",

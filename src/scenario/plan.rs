@@ -244,6 +244,8 @@ pub enum Action {
     Restart(Target),
     /// Kill, and replace the disk by an empty one.
     Wipe(Target),
+    /// Power loss, and synced bytes below the recovery point are damaged or gone.
+    Rot(Target),
     /// Ask the leader among these to resign.
     Resign(Target),
     /// Cut one node off.

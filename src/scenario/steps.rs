@@ -234,6 +234,7 @@ impl<'a, 'r> ScriptReader<'a, 'r> {
             "pause" => Action::Pause { target: target()?, lasting: duration("lasting")? },
             "restart" => Action::Restart(target()?),
             "wipe" => Action::Wipe(target()?),
+            "rot" => Action::Rot(target()?),
             "resign" => Action::Resign(target()?),
             "isolate" => Action::Isolate(target()?),
             "partition" => Action::Partition(self.groups(&value)?),

@@ -141,6 +141,7 @@ pub(crate) fn action(of: &Action) -> Value {
         }
         Action::Restart(of) => Value::object([("restart", target(of))]),
         Action::Wipe(of) => Value::object([("wipe", target(of))]),
+        Action::Rot(of) => Value::object([("rot", target(of))]),
         Action::Resign(of) => Value::object([("resign", target(of))]),
         Action::Isolate(of) => Value::object([("isolate", target(of))]),
         Action::Partition(groups) => Value::object([("partition", Value::list(groups.iter().map(target)))]),

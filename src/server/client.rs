@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::{Ask, AskId, Config, Input, Output, Session, Told};
 use crate::prng::Prng;
+use crate::server::addresses::Policy;
 use crate::server::clock::Clock;
 use crate::server::network::{Event, Limits, Network};
 use crate::time::Instant;
@@ -23,14 +24,24 @@ pub struct Client {
 impl Client {
     /// A client that has connected to nobody yet.
     pub fn new(config: Config, prng: Prng) -> io::Result<Client> {
-        let limits = Limits { connections_max: 0, frame_bytes_max: FRAME_BYTES_MAX };
+        Client::with_clock(config, prng, Clock::start())
+    }
+
+    /// The same, with a clock that others go by, too.
+    pub fn with_clock(config: Config, prng: Prng, clock: Clock) -> io::Result<Client> {
+        let limits = Limits { frame_bytes_max: FRAME_BYTES_MAX, idle_max: IDLE_MAX, names: Policy::All };
         Ok(Client {
             session: Session::new(config, prng),
             network: Network::new(limits)?,
-            clock: Clock::start(),
+            clock,
             next: AskId(0),
             outputs: Vec::new(),
         })
+    }
+
+    /// This moment, by the client's clock.
+    pub fn now(&self) -> Instant {
+        self.clock.monotonic()
     }
 
     /// Asks, and waits until the session says what came of it: its operation timeout bounds the wait.
@@ -84,6 +95,9 @@ impl Client {
 
 /// Largest frame that a broker may send, 100 MiB.
 const FRAME_BYTES_MAX: usize = 100 << 20;
+
+/// How long nothing may move on a connection, 9 min. (Kafka's clients: `connections.max.idle.ms`.)
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(540);
 
 /// How long one wait may take; a session always has a deadline before that.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -89,7 +89,8 @@ pub fn format(file: &Path, cluster_id: &str, formatted: Formatted) -> Result<Str
         };
     }
     let mut directory = DataDirectory::open(root).map_err(|error| StorageError::Start(error.into()))?;
-    start::format(&config.node, &mut directory).map_err(StorageError::Start)?;
+    let formatted = start::random_directory_id().and_then(|id| start::format(&config.node, id, &mut directory));
+    formatted.map_err(StorageError::Start)?;
     Ok(format!("Formatting metadata directory {} with kraft.version 0.", root.display()))
 }
 

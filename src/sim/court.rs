@@ -1,6 +1,6 @@
 //! Brings what happens before the judge, with the disks of that moment.
 
-use crate::check::{DiskView, End, Judge, Observation, Options, Violation, What};
+use crate::check::{Damage, DiskView, End, Judge, Observation, Options, Violation, What};
 use crate::sim::host::Host;
 use crate::sim::{HostId, NODES_MAX};
 use crate::time::Instant;
@@ -56,4 +56,4 @@ impl Court {
     }
 }
 
-const NO_DISK: DiskView<'static> = DiskView { log: &[], durable: 0, quorum: None, is_impaired: false };
+const NO_DISK: DiskView<'static> = DiskView { log: &[], durable: 0, quorum: None, lapse: None, damage: Damage::None };

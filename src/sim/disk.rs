@@ -231,13 +231,16 @@ impl File {
 }
 
 impl EntryChange {
+    /// The name that it is about.
+    pub fn name(&self) -> FileName {
+        match *self {
+            EntryChange::Create(name, _) | EntryChange::Rename(_, name, _) | EntryChange::Remove(name) => name,
+        }
+    }
+
     /// The directory whose sync makes the change durable.
     pub fn directory(&self) -> Directory {
-        match self {
-            EntryChange::Create(name, _) | EntryChange::Rename(_, name, _) | EntryChange::Remove(name) => {
-                name.directory()
-            }
-        }
+        self.name().directory()
     }
 
     /// Makes the change in a table of names.

@@ -1,6 +1,6 @@
 //! How a node goes down, or stands still.
 
-use crate::check::What;
+use crate::check::{Damage, What};
 use crate::sim::HostId;
 use crate::sim::disk::Disk;
 use crate::sim::host::{State, Waiting, liberties};
@@ -38,7 +38,12 @@ impl World<'_> {
         state.disk = Disk::default();
         state.wipes += 1;
         state.marks.reread(&state.disk);
-        state.marks.is_impaired = true;
+        state.marks.damage = Damage::Wiped;
+        self.see_damage(host);
+    }
+
+    /// Shows the judge what a durable fault has left.
+    pub(crate) fn see_damage(&mut self, host: HostId) {
         self.court.see(&self.hosts, self.now, Some(host), What::Down { power: true });
     }
 

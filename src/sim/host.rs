@@ -9,7 +9,7 @@ use crate::log::recovery::RecoveryOptions;
 use crate::log::{FileName, FileOp, Layout, MetaProperties, Recovery};
 use crate::node::{self, Node};
 use crate::prng::Prng;
-use crate::raft::{self, LeaderCounts, View, Voter, VoterSet};
+use crate::raft::{self, View, Voter, VoterSet};
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
@@ -193,7 +193,7 @@ impl Host {
     pub fn begin_boot(&mut self, plan: &Plan) {
         self.incarnation += 1;
         self.starts += 1;
-        self.marks.is_impaired = false;
+        self.marks.begin_boot();
         self.is_paused = false;
         self.timer = None;
         self.waiting.clear();
@@ -252,9 +252,10 @@ pub fn node_config(plan: &Plan, id: HostId) -> node::Config {
     raft.fetch_max_wait = settings.fetch_max_wait;
     raft.fetch_bytes_max = settings.fetch_bytes_max;
     raft.log_tail_bytes_max = settings.log_tail_bytes;
+    // A short memory comes with a small log under way, so that producers are held where reads are cold.
+    raft.unflushed_bytes_max = settings.log_tail_bytes / 16;
     raft.recovery_point_bytes = settings.recovery_point_bytes;
     raft.quirks = plan.quirks;
-    raft.leader_counts = LeaderCounts::Flushed;
     node::Config::new(raft)
 }
 

@@ -5,12 +5,12 @@
 
 use bytes::Bytes;
 
-use crate::check::{BatchMark, DiskView};
+use crate::check::{BatchMark, Damage, DiskView, Lapse};
 use crate::ids::{Epoch, Offset};
 use crate::log::layout::Directory;
 use crate::log::{FileName, FileOp, QuorumState};
-use crate::record::{HEADER_BYTES, RecordBatch};
-use crate::sim::disk::Disk;
+use crate::record::{Batches, HEADER_BYTES};
+use crate::sim::disk::{Disk, EntryChange};
 
 /// The batches of one node's log, where they lie, and how many are durable.
 #[derive(Debug, Default)]
@@ -19,8 +19,20 @@ pub struct Marks {
     places: Vec<Place>,
     durable: usize,
     quorum: Option<QuorumState>,
-    /// Whether the node was wiped and has not earned its vote back.
-    pub is_impaired: bool,
+    lapse: Option<Lapse>,
+    /// What a durable fault has done to the disk.
+    pub damage: Damage,
+    /// From where on bytes are not what was written, however much they look like batches.
+    rotten: Option<Rotten>,
+}
+
+/// A place in a segment, from which on nothing can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotten {
+    /// The segment's base offset.
+    pub segment: Offset,
+    /// The first byte that is damaged or gone.
+    pub at: usize,
 }
 
 /// Where a batch lies.
@@ -42,6 +54,9 @@ impl Marks {
             }
         }
         self.keep_contiguous();
+        if let Some(Rotten { segment, at }) = self.rotten {
+            self.truncate(|place| place.segment < segment || place.segment == segment && place.end <= at as u64);
+        }
         self.count_durable(disk);
         self.quorum = durable_quorum(disk);
     }
@@ -60,12 +75,60 @@ impl Marks {
                 self.cut(|place| place.segment != *base || place.end <= *length);
             }
             FileOp::Remove { file: FileName::Segment(base) } => self.cut(|place| place.segment != *base),
-            FileOp::Sync { file: FileName::Segment(_) } => self.count_durable(disk),
+            FileOp::Sync { file: FileName::Segment(_) } => {
+                self.heal(disk);
+                self.count_durable(disk);
+            }
             FileOp::SyncDirectory(Directory::Partition) => {
+                self.heal(disk);
                 self.count_durable(disk);
                 self.quorum = durable_quorum(disk);
             }
             _ => {}
+        }
+    }
+
+    /// Synced bytes were damaged or taken away, in the log from that place on.
+    pub fn rot(&mut self, disk: &Disk, rotten: Option<Rotten>) {
+        self.damage = Damage::Rotten;
+        self.rotten = rotten;
+        self.reread(disk);
+    }
+
+    /// A process starts. Who was wiped comes back only when that is safe.
+    pub fn begin_boot(&mut self) {
+        if self.damage == Damage::Wiped {
+            self.damage = Damage::None;
+        }
+    }
+
+    /// Where the batch of that index lies: its segment, its first byte and the byte behind its last.
+    pub fn place(&self, index: usize) -> (Offset, usize, usize) {
+        let Place { segment, end } = self.places[index];
+        let before = index.checked_sub(1).map(|before| self.places[before]);
+        let from = before.filter(|before| before.segment == segment).map_or(0, |before| before.end);
+        (segment, from as usize, end as usize)
+    }
+
+    /// A disk operation was called complete: no power loss may undo it, nor any before it. Index files are exempt.
+    pub fn complete(&mut self, disk: &Disk) {
+        if self.lapse.is_some() {
+            return;
+        }
+        let is_exempt = |name: FileName| matches!(name, FileName::Index(_) | FileName::TimeIndex(_));
+        let mut entries = disk.pending.iter().map(EntryChange::name).filter(|&name| !is_exempt(name));
+        let end = self.marks.last().map(|mark| mark.end);
+        let mut segments = disk.names.range(FileName::Segment(Offset(0))..=FileName::Segment(Offset(u64::MAX)));
+        self.lapse = match (entries.next(), segments.next_back()) {
+            (Some(entry), _) => Some(Lapse::Entry(entry)),
+            (None, Some((&last, &number))) if disk.files[number].is_dirty() => Some(Lapse::Bytes(last)),
+            (None, Some((&last, _))) if end.is_some_and(|end| FileName::Segment(end) < last) => {
+                Some(Lapse::Behind(last))
+            }
+            (None, _) => None,
+        };
+        if self.lapse.is_none() && self.durable < self.marks.len() {
+            self.lapse = Some(Lapse::Bytes(FileName::Segment(self.places[self.durable].segment)));
         }
     }
 
@@ -75,7 +138,8 @@ impl Marks {
             log: &self.marks,
             durable: self.durable,
             quorum: self.quorum.as_ref(),
-            is_impaired: self.is_impaired,
+            lapse: self.lapse,
+            damage: self.damage,
         }
     }
 
@@ -85,9 +149,35 @@ impl Marks {
         while kept > 0 && !is_kept(&self.places[kept - 1]) {
             kept -= 1;
         }
+        self.shorten(kept);
+    }
+
+    /// Keeps batches up to the first that is not kept.
+    fn truncate(&mut self, is_kept: impl Fn(&Place) -> bool) {
+        self.shorten(self.places.iter().take_while(|place| is_kept(place)).count());
+    }
+
+    fn shorten(&mut self, kept: usize) {
         self.places.truncate(kept);
         self.marks.truncate(kept);
         self.durable = self.durable.min(kept);
+    }
+
+    /// Rot is healed by a cut below it; the node has made up for it once its marker has come and gone.
+    fn heal(&mut self, disk: &Disk) {
+        if self.damage == Damage::None {
+            return;
+        }
+        self.rotten = self.rotten.filter(|rotten| {
+            let number = disk.durable_names.get(&FileName::Segment(rotten.segment));
+            number.is_some_and(|&number| disk.files[number].durable().len() > rotten.at)
+        });
+        let is_marked = disk.durable_names.contains_key(&FileName::Recovering);
+        self.damage = match (self.damage, is_marked) {
+            (Damage::Rotten, true) => Damage::Marked,
+            (Damage::Marked, false) => Damage::None,
+            (damage, _) => damage,
+        };
     }
 
     fn read_batches(&mut self, segment: Offset, at: u64, bytes: &[u8]) {
@@ -102,17 +192,16 @@ impl Marks {
 
     /// What a reader makes of a whole segment: batches up to the first that is not whole.
     fn read_valid(&mut self, segment: Offset, bytes: &Bytes) {
-        let mut at = 0;
-        while let Ok(batch) = RecordBatch::parse(&bytes.slice(at..)) {
-            let end = at + batch.size_bytes();
+        let mut end = 0;
+        for batch in Batches::of(bytes).map_while(Result::ok) {
+            end += batch.size_bytes() as u64;
             self.marks.push(BatchMark {
                 base: batch.base_offset(),
                 end: batch.end(),
                 epoch: batch.leader_epoch(),
                 crc: batch.header.crc,
             });
-            self.places.push(Place { segment, end: end as u64 });
-            at = end;
+            self.places.push(Place { segment, end });
         }
     }
 

@@ -33,6 +33,7 @@ pub mod nemesis;
 pub mod network;
 pub mod queue;
 pub mod recorder;
+pub mod rot;
 pub mod script;
 pub mod settle;
 pub mod storage;

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::check::Damage;
 use crate::ids::Epoch;
 use crate::node::Input;
 use crate::raft::RoleKind;
@@ -132,6 +133,7 @@ impl World<'_> {
             FaultKind::KillInRecovery => self.deal_kill_in_recovery(),
             FaultKind::Pause => self.deal_pause(),
             FaultKind::Wipe => self.deal_wipe(),
+            FaultKind::Rot => self.deal_rot(),
             FaultKind::Shutdown => self.deal_shutdown(),
             FaultKind::Resign => self.deal_resign(),
             FaultKind::Jump => self.deal_jump(),
@@ -291,15 +293,22 @@ impl World<'_> {
 
     /// A voter's disk is lost, within the budget: three voters or more, one at a time, none recovering.
     fn deal_wipe(&mut self) {
-        let is_recovering = self.hosts.iter().any(|host| host.view().is_some_and(|view| view.is_recovering));
-        let all_up = self.hosts.iter().all(|host| host.node().is_some() && !host.marks.is_impaired);
-        if self.plan.voters < 3 || self.nemesis.wiped.is_some() || is_recovering || !all_up {
+        let all_up = self.hosts.iter().all(|host| host.node().is_some() && host.marks.damage == Damage::None);
+        if self.plan.voters < 3 || self.nemesis.wiped.is_some() || !all_up {
             return;
         }
         let victim = HostId(self.nemesis.stream.index(self.plan.voters as usize) as u32);
         self.doses.give(FaultKind::Wipe);
         self.fault(Some(FaultKind::Wipe), || format!("n{} loses its disk", victim.0));
         self.wipe(victim);
+    }
+
+    /// A voter loses its power and synced bytes with it, within the budget.
+    fn deal_rot(&mut self) {
+        let Some(victim) = self.victim() else { return };
+        if self.rot(victim) {
+            self.restart_later(victim);
+        }
     }
 
     /// Kills a node and replaces its disk. A voter comes back when that is safe.
@@ -432,6 +441,7 @@ fn is_dealt(kind: FaultKind) -> bool {
             | F::KillInRecovery
             | F::Pause
             | F::Wipe
+            | F::Rot
             | F::Shutdown
             | F::Resign
             | F::Jump

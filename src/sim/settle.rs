@@ -8,7 +8,7 @@ use crate::node::Input;
 use crate::raft::RoleKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
-use crate::sim::host::State;
+use crate::sim::host::{Host, State};
 use crate::sim::network::Scene;
 use crate::sim::world::{Happening, World};
 use crate::time::Instant;
@@ -142,6 +142,7 @@ impl World<'_> {
     }
 
     fn look_for_quiet(&mut self, began: Instant) {
+        self.relieve_recovering();
         let quiet = self.is_quiet();
         match (quiet, self.settle.quiet_since) {
             (true, None) => self.settle.quiet_since = Some(self.now),
@@ -156,6 +157,21 @@ impl World<'_> {
         };
         if self.now.since(began) >= patience {
             self.settle.ended = Some(self.now);
+        }
+    }
+
+    /// Who recovers waits for a leader of a later epoch than any it may have taken part in (R11). It has waited long enough
+    /// once it has all that this leader has: the leader is asked to make room for such a one.
+    fn relieve_recovering(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let Some(view) = self.hosts[leader.index()].view() else { return };
+        let has_all = |host: &Host| {
+            host.view().is_some_and(|other| {
+                other.is_recovering && other.epoch == view.epoch && other.high_watermark == Some(view.log_end)
+            })
+        };
+        if view.high_watermark == Some(view.log_end) && self.hosts.iter().any(has_all) {
+            self.node_step(leader, Input::Resign);
         }
     }
 

@@ -68,7 +68,11 @@ impl World<'_> {
         }
         self.carry_out(host, &op);
         match completes {
-            Some(seq) => self.node_step(host, Input::DiskDone { seq }),
+            Some(seq) => {
+                let state = &mut self.hosts[host.index()];
+                state.marks.complete(&state.disk);
+                self.node_step(host, Input::DiskDone { seq });
+            }
             None => self.kick_disk(host),
         }
     }

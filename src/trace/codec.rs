@@ -214,6 +214,7 @@ impl Writer {
             Note::Contradiction { what } => self.tagged_text(8, what),
             Note::Recovering { above } => self.numbers(&[9, above.0.into()]),
             Note::Recovered => self.number(10),
+            Note::Unreadable { from } => self.numbers(&[11, from.0]),
         }
     }
 
@@ -403,6 +404,7 @@ impl<'a> Reader<'a> {
             8 => Note::Contradiction { what: self.word("contradiction")? },
             9 => Note::Recovering { above: self.epoch()? },
             10 => Note::Recovered,
+            11 => Note::Unreadable { from: self.offset()? },
             other => return Err(self.error("note", format!("tag {other}"))),
         })
     }

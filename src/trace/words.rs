@@ -55,6 +55,7 @@ pub fn note(note: &Note) -> String {
         Note::Contradiction { what } => format!("drops a contradiction: {what}"),
         Note::Recovering { above } => format!("recovers, votes only above epoch {above}"),
         Note::Recovered => "has recovered".into(),
+        Note::Unreadable { from } => format!("cannot read committed batches from {from} on"),
     }
 }
 

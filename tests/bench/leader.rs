@@ -120,6 +120,7 @@ fn empty() -> Recovered {
         epochs: EpochIndex::default(),
         producers: ProducerTable::default(),
         tail: Vec::new(),
+        cold: Vec::new(),
         controls: Vec::new(),
         recovering: None,
         cuts: Vec::new(),

@@ -204,6 +204,7 @@ fn recovered(start: Offset) -> Recovered {
         epochs: EpochIndex::default(),
         producers: ProducerTable::default(),
         tail: Vec::new(),
+        cold: Vec::new(),
         controls: Vec::new(),
         recovering: None,
         cuts: Vec::new(),

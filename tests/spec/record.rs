@@ -8,7 +8,7 @@ use goldenscript::{ArgumentConsumer, Command};
 use kraftbed::ids::{Epoch, Offset, ReplicaId};
 use kraftbed::prng::Prng;
 use kraftbed::record::{
-    BatchBuilder, Compression, ControlRecord, Fault, HEADER_BYTES, INFLATED_BYTES_MAX, ProducerStamp, RecordBatch,
+    BatchBuilder, Compression, ControlRecord, Defect, HEADER_BYTES, INFLATED_BYTES_MAX, ProducerStamp, RecordBatch,
 };
 use kraftbed::time::Timestamp;
 
@@ -50,7 +50,7 @@ impl goldenscript::Runner for Script {
                 let bytes_max = args.take_key("inflated_max").map_or(Ok(INFLATED_BYTES_MAX), str::parse)?;
                 match RecordBatch::parse_produced(&self.buffer())?.validate_from_client(bytes_max) {
                     Ok(()) => "accepted\n".into(),
-                    Err(why) if why.fault != Fault::Malformed => format!("refused, {:?}: {why}\n", why.fault),
+                    Err(why) if why.defect != Defect::Malformed => format!("refused, {:?}: {why}\n", why.defect),
                     Err(why) => format!("refused: {why}\n"),
                 }
             }
@@ -428,7 +428,7 @@ fn mutated_compressed_bodies_never_panic_and_stay_within_the_limit() {
         let Ok(batch) = RecordBatch::parse(&Bytes::from(bytes)) else { continue };
         match batch.validate_from_client(2 << 10) {
             Ok(()) => accepted += 1,
-            Err(why) if why.fault == Fault::TooLarge => too_large += 1,
+            Err(why) if why.defect == Defect::TooLarge => too_large += 1,
             Err(_) => refused += 1,
         }
     }

@@ -27,7 +27,7 @@ pub const FLOORS: &[(&str, &str)] = &[
     ("trace", "time log raft::view raft::message raft::note history scenario::fault"),
     ("outcome", "time quirk history check scenario trace"),
     ("sim", "time prng quirk record log protocol raft machine node history client check scenario trace outcome"),
-    ("server", "time prng quirk record log protocol raft::config raft::note machine node client history"),
+    ("server", "time prng quirk record log protocol raft::config raft::note raft::view machine node client history"),
     (
         "campaign",
         "time prng quirk record log protocol raft machine node history client check scenario trace outcome sim server",
@@ -60,8 +60,11 @@ pub const CRATES: &[(&str, &str)] = &[
     ("jsonc_parser", "scenario"),
     // quorum-state is JSON on disk; the rest is what people and tools read.
     ("serde_json", "log/quorum_state scenario trace campaign cli"),
+    // Latencies of the load tools, at a precision that whole milliseconds lack.
+    ("hdrhistogram", "server/load"),
     // Sockets, signals, terminals.
     ("mio", "server"),
+    // What std lacks and a safe call has: allocating a file ahead, keepalive, SIGTERM.
     ("rustix", "server"),
     ("signal_hook", "server cli"),
     ("clap", "cli"),

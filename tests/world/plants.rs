@@ -10,8 +10,8 @@ use kraftbed::sim::{RunOptions, run};
 use crate::program::ROOT;
 
 /// A planted scenario and a seed that its property catches.
-const CAUGHT: [(&str, u64); 13] = [
-    ("any_fetch_confirms", 2),
+const CAUGHT: [(&str, u64); 14] = [
+    ("any_fetch_confirms", 6),
     ("begin_quorum_erases_vote", 1),
     ("canary", 53),
     ("commits_older_epoch", 1),
@@ -19,8 +19,9 @@ const CAUGHT: [(&str, u64); 13] = [
     ("diverging_raises_high_watermark", 4),
     ("leader_speaks_before_durable", 1),
     ("recovered_counts_unsynced", 1),
+    ("recovering_votes", 1),
     ("restarts_as_leader", 1),
-    ("retry_fetches_unflushed", 9),
+    ("retry_fetches_unflushed", 7),
     ("single_voter_counts_appended", 1),
     ("superseded_answer_obeyed", 1),
     ("vote_answered_before_sync", 1),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::ids::{Epoch, Offset};
+use crate::ids::Offset;
 use crate::log::recovery::{Cut, RecoveryError};
 use crate::log::segment::Segment;
 use crate::log::{EpochIndex, FileName, FileRange, ProducerTable};
@@ -37,9 +37,8 @@ pub(super) struct Scan {
     pub epochs: EpochIndex,
     pub producers: ProducerTable,
     pub tail: VecDeque<RecordBatch>,
+    pub cold: Vec<Offset>,
     pub controls: Vec<(Offset, ControlRecord)>,
-    /// The highest epoch of any batch that parsed, kept or not.
-    pub newest_epoch: Option<Epoch>,
 }
 
 /// A part of the current file.
@@ -92,8 +91,8 @@ impl Scan {
             epochs: EpochIndex::default(),
             producers: ProducerTable::default(),
             tail: VecDeque::new(),
+            cold: Vec::new(),
             controls: Vec::new(),
-            newest_epoch: None,
         }
     }
 
@@ -201,7 +200,6 @@ impl Scan {
                 return Ok(self.suspect(format!("{}: expected {}, found {}", error.what, error.expected, error.found)));
             }
         };
-        self.newest_epoch = self.newest_epoch.max(Some(batch.leader_epoch()));
         if let Some(reason) = self.contradiction(&batch, checkpoint) {
             return Ok(Next::Stop(reason));
         }
@@ -247,6 +245,7 @@ impl Scan {
         while self.tail_bytes > self.tail_bytes_max {
             let oldest = self.tail.pop_front().expect("invariant: bytes in the tail are some batch's");
             self.tail_bytes -= oldest.size_bytes();
+            self.cold.push(oldest.base_offset());
         }
         Ok(())
     }

@@ -15,7 +15,11 @@ pub(in crate::raft) struct Candidate {
 
 impl Candidate {
     pub fn poll(&mut self, ctx: &mut Context) -> Next {
-        if self.tally.is_won() && ctx.is_voter() {
+        // Leaving for good, it asks nobody any more: its epoch may end without a leader, or in somebody's later one.
+        if !ctx.may_campaign() {
+            return Next::Stay;
+        }
+        if self.tally.is_won() {
             return Next::Become(Transition::Leader { granting: self.tally.granting() });
         }
         // A lost election is waited out (KAFKA-18345): rivals with the same luck come back at different times.
@@ -24,6 +28,10 @@ impl Candidate {
         }
         campaign::ask_for_votes(ctx, &self.tally, Poll::Vote);
         Next::Stay
+    }
+
+    pub fn deadline(&self, ctx: &Context) -> Option<Instant> {
+        ctx.may_campaign().then_some(self.election_deadline)
     }
 
     pub fn on_ballot(&mut self, from: Peer, ballot: Ballot) -> Next {

@@ -40,7 +40,7 @@ impl Follower {
 
     /// Observers and recovering replicas have no other choice; a node that is leaving needs no election.
     fn is_patient(&self, ctx: &Context) -> bool {
-        !ctx.may_campaign() || ctx.leaving.is_some()
+        !ctx.may_campaign()
     }
 
     /// The leader's answer to a fetch from `asked`, the log's end since. (Kafka: `handleFetchResponse`.)
@@ -120,6 +120,8 @@ fn accept_divergence(ctx: &mut Context, epoch: Epoch, end: Offset) -> Result<(),
         () if own_epoch == epoch => own_end.min(end),
         () => own_end,
     };
+    // A leader that lies about its batches may name a place inside one of ours.
+    let keep = ctx.log.boundary(keep);
     if keep < ctx.log.start() || keep >= ctx.log.end() {
         return Err("a divergence outside the log");
     }

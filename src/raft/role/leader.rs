@@ -2,8 +2,8 @@
 //!
 //! Its own flush runs beside replication: an append goes to the disk and to parked fetches in the same step, and counts
 //! for the leader only when the disk has answered (R6). The parts live in files of their own: `fetches` (replicas),
-//! `reads` (consumers), `proposals` (producers), `confirms` (linearizable reads); here are progress, the high watermark,
-//! check-quorum and heartbeats.
+//! `reads` (consumers), `loads` (either, when memory has not what they want), `proposals` (producers), `confirms`
+//! (linearizable reads); here are progress, the high watermark, check-quorum and heartbeats.
 //!
 //! **Invariants**
 //! - a leader never truncates; its epoch starts with its LEADER_CHANGE record.
@@ -12,27 +12,26 @@
 
 pub(in crate::raft) mod confirms;
 pub(in crate::raft) mod fetches;
+pub(in crate::raft) mod loads;
 pub(in crate::raft) mod proposals;
 pub(in crate::raft) mod reads;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::ids::{Offset, ReplicaId, ReplicaKey};
-use crate::log::{Gone, LoadId};
 use crate::quirk::Quirk;
 use crate::raft::calls::Asked;
-use crate::raft::context::Context;
+use crate::raft::context::{Context, TIMER_MIN};
 use crate::raft::message::BeginQuorumEpochRequest;
 use crate::raft::parked::Parked;
-use crate::raft::role::leader::confirms::Confirm;
+use crate::raft::role::leader::confirms::{Confirm, Recognition};
 use crate::raft::role::leader::fetches::ParkedFetch;
+use crate::raft::role::leader::loads::Loads;
 use crate::raft::role::leader::proposals::Proposals;
 use crate::raft::role::leader::reads::ParkedRead;
 use crate::raft::role::{Next, Transition};
 use crate::raft::voters::high_watermark;
-use crate::raft::{LeaderCounts, LinkId, Note, Progress, Request};
+use crate::raft::{LinkId, Note, Progress, Request};
 use crate::record::{BatchBuilder, ControlRecord};
 use crate::time::{Instant, Now, Timestamp};
 
@@ -43,6 +42,7 @@ pub(in crate::raft) struct Leader {
     pub epoch_start: Offset,
     /// Whether `Note::Leads` was emitted.
     pub leads: bool,
+    began: Instant,
     replicas: Vec<ReplicaState>,
     check_quorum_deadline: Instant,
     heartbeat_deadline: Instant,
@@ -50,18 +50,11 @@ pub(in crate::raft) struct Leader {
     reads: Parked<ParkedRead>,
     confirms: Parked<Confirm>,
     proposals: Proposals,
-    loads: Vec<(LoadId, Loading)>,
+    loads: Loads,
     /// Counts what R10 must put in order: confirms that arrive, fetches that are answered.
     moment: u64,
     /// Reused by the high watermark.
     ends: Vec<(ReplicaKey, Offset)>,
-}
-
-/// What a load is for.
-#[derive(Debug)]
-enum Loading {
-    Fetch(ParkedFetch),
-    Read(ParkedRead),
 }
 
 /// What the leader knows of another replica. (Kafka: `LeaderState.ReplicaState`.)
@@ -78,8 +71,8 @@ struct ReplicaState {
     counts_for_quorum: bool,
     /// The link and the moment of the last answer to one of its fetches (R10).
     answered: Option<(LinkId, u64)>,
-    /// It has recognised this leader after this moment (R10).
-    confirmed: u64,
+    /// When it recognised this leader last (R10).
+    recognised: Option<Recognition>,
 }
 
 impl ReplicaState {
@@ -93,7 +86,7 @@ impl ReplicaState {
             leader_end_then: Offset::ZERO,
             counts_for_quorum: false,
             answered: None,
-            confirmed: 0,
+            recognised: None,
         }
     }
 }
@@ -107,6 +100,7 @@ impl Leader {
         let leader = Leader {
             epoch_start,
             leads: false,
+            began: ctx.instant(),
             replicas: ctx.remote_voters().map(|voter| ReplicaState::new(voter.key, true)).collect(),
             check_quorum_deadline: ctx.instant() + check_quorum_timeout(ctx),
             heartbeat_deadline: ctx.instant(),
@@ -114,7 +108,7 @@ impl Leader {
             reads: Parked::default(),
             confirms: Parked::default(),
             proposals: Proposals::default(),
-            loads: Vec::new(),
+            loads: Loads::default(),
             moment: 0,
             ends: Vec::new(),
         };
@@ -139,6 +133,7 @@ impl Leader {
         self.expire_fetches(ctx);
         self.expire_reads(ctx);
         self.expire_confirms(ctx);
+        self.expire_loads(ctx);
         self.proposals.expire(ctx);
         if self.is_checked() && self.check_quorum_deadline <= now {
             ctx.note(Note::CheckQuorumFailed { epoch: ctx.election.epoch });
@@ -157,6 +152,7 @@ impl Leader {
             self.fetches.deadline(),
             self.reads.deadline(),
             self.confirms.deadline(),
+            self.loads.deadline(),
             self.proposals.deadline(),
         ];
         timers.into_iter().flatten().min()
@@ -168,18 +164,9 @@ impl Leader {
         self.update_high_watermark(ctx);
     }
 
-    /// The disk has brought what somebody waits for.
-    pub fn on_loaded(&mut self, ctx: &mut Context, load: LoadId, bytes: Result<Bytes, Gone>) {
-        let Some(index) = self.loads.iter().position(|(known, _)| *known == load) else { return };
-        match self.loads.swap_remove(index).1 {
-            Loading::Fetch(fetch) => self.on_fetch_loaded(ctx, fetch, bytes),
-            Loading::Read(read) => self.on_read_loaded(ctx, read, bytes),
-        }
-    }
-
     /// The log has grown: whoever waits for data gets it, durable or not. (It may travel; it may not be counted.)
     fn on_appended(&mut self, ctx: &mut Context) {
-        if ctx.config.leader_counts == LeaderCounts::Appended || ctx.quirks().has(Quirk::SingleVoterCountsAppended) {
+        if counts_appended(ctx) {
             self.update_high_watermark(ctx);
         }
         self.release_fetches(ctx);
@@ -187,9 +174,7 @@ impl Leader {
 
     /// The largest offset that a majority has durably, if it lies above the epoch's start.
     fn update_high_watermark(&mut self, ctx: &mut Context) {
-        let counts_appended = ctx.config.leader_counts == LeaderCounts::Appended
-            || (ctx.quirks().has(Quirk::SingleVoterCountsAppended) && ctx.is_only_voter());
-        let own_end = if counts_appended { ctx.log.end() } else { ctx.log.flushed() };
+        let own_end = if counts_appended(ctx) { ctx.log.end() } else { ctx.log.flushed() };
         self.ends.clear();
         self.ends.push((ctx.key, own_end));
         self.ends.extend(self.replicas.iter().filter_map(|replica| Some((replica.key, replica.end?))));
@@ -222,13 +207,13 @@ impl Leader {
         let moment = self.moment;
         let replica = &mut self.replicas[index];
         // R10: it asks again on the link that an answer went out on, so it asks after that answer.
-        if let Some((answered_on, then)) = replica.answered
+        if let Some((answered_on, after)) = replica.answered
             && answered_on == link
         {
-            replica.confirmed = replica.confirmed.max(then);
+            replica.recognised = Some(Recognition { after, answered_on, asked_on: link });
         }
         if any_confirms {
-            replica.confirmed = moment + 1;
+            replica.recognised = Some(Recognition { after: moment + 1, answered_on: link, asked_on: link });
         }
         replica.last_fetch = Some(ctx.now);
         replica.counts_for_quorum = replica.is_voter;
@@ -307,7 +292,7 @@ impl Leader {
         self.end_reads(ctx);
         self.end_confirms(ctx);
         self.end_fetches(ctx);
-        self.loads.clear();
+        self.end_loads(ctx);
     }
 
     /// The other voters, the one with the longest log first. (Kafka: `LeaderState.nonLeaderVotersByDescendingFetchOffset`.)
@@ -317,12 +302,12 @@ impl Leader {
         voters.into_iter().map(|replica| replica.key).collect()
     }
 
-    /// One row per replica, this one included, voters first.
-    pub fn progress(&self, ctx: &Context) -> Vec<Progress> {
+    /// One row per replica, voters first; this one's log ends at `own_end`, as durably as the others'.
+    pub fn progress(&self, ctx: &Context, own_end: Offset) -> Vec<Progress> {
         let own = Progress {
             key: ctx.key,
             is_voter: ctx.is_voter(),
-            end: Some(ctx.log.end()),
+            end: Some(own_end),
             last_fetch: Some(ctx.now.wall),
             last_caught_up: Some(ctx.now.wall),
         };
@@ -338,10 +323,40 @@ impl Leader {
         rows
     }
 
+    /// What holds of a leader after every step; see `invariants`.
+    pub fn check(&self, ctx: &Context) {
+        let now = ctx.instant();
+        assert!(self.epoch_start < ctx.log.end(), "an epoch begins with its LEADER_CHANGE record");
+        assert!(self.leads == ctx.high_watermark.is_some(), "who knows a high watermark of its epoch leads it");
+        assert!(ctx.high_watermark.is_none_or(|known| known > self.epoch_start), "older epochs commit with one's own");
+        let voters = || self.replicas.iter().filter(|replica| replica.is_voter);
+        assert!(voters().count() == ctx.remote_voters().count(), "a leader keeps account of every other voter");
+        for replica in &self.replicas {
+            assert!(replica.end <= Some(ctx.log.end()), "a replica holds more than its leader");
+            let has_recognised = replica.recognised.is_none_or(|last| last.answered_on == last.asked_on);
+            assert!(has_recognised, "a fetch on another link than the answer proves nothing (R10)");
+        }
+        if !self.is_checked() {
+            return;
+        }
+        let timeout = check_quorum_timeout(ctx);
+        assert!(self.check_quorum_deadline > now, "a leader that a majority has left leads on");
+        // The voters that made up the last quorum had fetched since the one before, at most one timeout earlier.
+        let is_recent = |at: Instant| at + timeout * 2 > now;
+        let heard = voters().filter(|voter| voter.last_fetch.is_some_and(|fetch| is_recent(fetch.monotonic))).count();
+        let is_followed = heard + usize::from(ctx.is_voter()) >= ctx.voters().majority();
+        assert!(is_followed || is_recent(self.began), "a leader that a majority has left does not notice");
+    }
+
     /// Check-quorum means nothing to a voter that is alone.
     fn is_checked(&self) -> bool {
         self.replicas.iter().any(|replica| replica.is_voter)
     }
+}
+
+/// R6: a leader counts what it has flushed; Kafka's order, which loses records with one voter, is a quirk.
+fn counts_appended(ctx: &Context) -> bool {
+    ctx.quirks().has(Quirk::SingleVoterCountsAppended) && ctx.is_only_voter()
 }
 
 /// (Kafka: `LeaderState.CHECK_QUORUM_TIMEOUT_FACTOR`.)
@@ -349,9 +364,9 @@ fn check_quorum_timeout(ctx: &Context) -> Duration {
     ctx.config.fetch_timeout * 3 / 2
 }
 
-/// Half the fetch timeout, and never nothing: a period of zero would be a busy loop.
+/// Half the fetch timeout.
 fn heartbeat_period(ctx: &Context) -> Duration {
-    (ctx.config.fetch_timeout / 2).max(Duration::from_millis(1))
+    (ctx.config.fetch_timeout / 2).max(TIMER_MIN)
 }
 
 /// (Kafka: `LeaderState.OBSERVER_SESSION_TIMEOUT_MS`.)

@@ -17,6 +17,10 @@ pub(in crate::raft) struct Prospective {
 
 impl Prospective {
     pub fn poll(&mut self, ctx: &mut Context) -> Next {
+        // Leaving for good, it stands back for the others.
+        if !ctx.may_campaign() {
+            return Next::Become(self.back(ctx));
+        }
         // An election would succeed: hold it, if there is an epoch left to hold it in.
         if self.tally.is_won() && next_epoch(ctx.election.epoch).is_some() {
             return Next::Become(Transition::Candidate);

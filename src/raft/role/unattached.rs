@@ -1,7 +1,7 @@
 //! Unattached: no known way to follow anybody. Waits for a leader to be named, or for the election timeout; asks around
 //! meanwhile (KAFKA-17030). A vote in this epoch, if any, stands in the election state.
 
-use crate::raft::context::{Context, Leaving};
+use crate::raft::context::Context;
 use crate::raft::role::{Next, Transition, fetching};
 use crate::time::Instant;
 
@@ -20,8 +20,7 @@ impl Unattached {
             // Recovering is over, or this replica was made a voter: from here on it may campaign.
             self.election_deadline = Some(ctx.random_election_deadline());
         }
-        let is_leaving = matches!(ctx.leaving, Some(Leaving::Closing(_)));
-        if !is_leaving && self.election_deadline.is_some_and(|deadline| deadline <= ctx.instant()) {
+        if self.election_deadline.is_some_and(|deadline| deadline <= ctx.instant()) {
             return Next::Become(Transition::Prospective);
         }
         fetching::fetch_from_anybody(ctx);

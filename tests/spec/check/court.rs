@@ -16,7 +16,7 @@
 use std::error::Error;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
-use kraftbed::check::{BatchMark, DiskView, Judge, Observation, Options, Violation, What};
+use kraftbed::check::{BatchMark, Damage, DiskView, Judge, Observation, Options, Violation, What};
 use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::log::{EpochIndex, MetaProperties, ProducerTable, QuorumState, Recovered};
 use kraftbed::raft::message::{ErrorCode, FetchRequest, Response, ResponseBody, SaidHighWatermark, VoteRequest};
@@ -170,7 +170,13 @@ impl Actor {
     }
 
     fn disk(&self) -> DiskView<'_> {
-        DiskView { log: &self.log, durable: self.durable, quorum: self.quorum.as_ref(), is_impaired: false }
+        DiskView {
+            log: &self.log,
+            durable: self.durable,
+            quorum: self.quorum.as_ref(),
+            lapse: None,
+            damage: Damage::None,
+        }
     }
 
     fn view<'a>(&self, node: usize, voters: &'a VoterSet) -> View<'a> {
@@ -203,6 +209,7 @@ impl Actor {
             epochs: EpochIndex::default(),
             producers: ProducerTable::default(),
             tail: vec![],
+            cold: vec![],
             controls: vec![],
             recovering: None,
             cuts: vec![],

@@ -59,6 +59,7 @@ fn everything() -> Vec<Event> {
         Note::Contradiction { what: "another leader" },
         Note::Recovering { above: Epoch(9) },
         Note::Recovered,
+        Note::Unreadable { from: Offset(7) },
     ];
     let mut events = failure();
     let mut add = |kind| events.push(event(events.len() as u64 + 1, 1, N1, kind));

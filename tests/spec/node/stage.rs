@@ -1,7 +1,7 @@
 //! The stage on which node scripts play: one node, its files in memory, and everybody else played by the script.
 //!
 //! Commands:
-//! - `start [voters=N] [in_flight=N] [connections=N] [machine=monotonic] [verbose=true]`: node 1 on an empty, formatted
+//! - `start [voters=N] [in_flight=N] [unflushed=BYTES] [connections=N] [machine=monotonic] [verbose=true]`: node 1 on an empty, formatted
 //!   directory. The other voters are 2, 3, … at `localhost:909x`.
 //! - `open CONN`, `close CONN`: an inbound connection (`in0`, …); `up CONN`, `down CONN`: one that the node asked for (`out0`, …).
 //! - `ask CONN API vN key=value…`: a request on an inbound connection.
@@ -103,9 +103,11 @@ impl Stage {
         let mut raft = raft::Config::new(ReplicaId(1), voters);
         raft.listeners = voter(1).endpoints;
         raft.batch_bytes_max = args.parse_key("batch_bytes_max")?.unwrap_or(raft.batch_bytes_max);
+        raft.unflushed_bytes_max = args.parse_key("unflushed")?.unwrap_or(raft.unflushed_bytes_max);
         let mut config = Config::new(raft);
         config.requests_in_flight_max = args.parse_key("in_flight")?.unwrap_or(config.requests_in_flight_max);
         config.connections_max = args.parse_key("connections")?.unwrap_or(config.connections_max);
+        config.connections_reserved = args.parse_key("reserved")?.unwrap_or(config.connections_reserved);
         config.inflated_bytes_max = args.parse_key("inflated_bytes_max")?.unwrap_or(config.inflated_bytes_max);
         config.verbose = args.parse_key("verbose")?.unwrap_or(false);
         if args.take("machine").is_some_and(|arg| arg == "monotonic") {

@@ -2,34 +2,36 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `cluster voters=3 observers=0 disks=auto\|held quirk=… …` | describes the replicas; nothing starts |
+//! | `cluster voters=3 observers=0 disks=auto\|held loads=auto\|held quirk=… …` | describes the replicas; nothing starts; with `load=gone` the first load finds nothing |
 //! | `image 3 0..3@1 3..5@3 epoch=3 leader=1 vote=2 recovering=3 point=3` | what lies on a disk before the start |
 //! | `start [3]` | starts all, or one; again after `crash` (what was not synced is gone) or `kill` (the page cache stays) |
 //! | `tick 3` | time moves to the replica's deadline, and it is told; its own time-outs fall due |
 //! | `advance 500ms` | time moves for all; each replica is told when its deadline comes |
 //! | `deliver [1-2]` | what is under way at this moment arrives, in order; only from 1 to 2 if said so |
 //! | `drop [1-2]` | it never arrives |
+//! | `refuse [1-2]` | what was asked meets a closed port |
 //! | `settle` | deliver until nothing is under way, at most 30 rounds |
 //! | `elect 1` | tick 1 and settle |
 //! | `disk 3 [count]` | the oldest operations of a held disk are done |
+//! | `load 3 [count]` | the oldest loads of a disk whose loads are held come back |
 //! | `propose 1 records=1 acks=all producer=7 sequence=0 within=5s` | a client asks; answers show as `client#N` |
 //! | `read 1 from=0 epoch=… bytes=1 within=1s`, `confirm 1 within=1s` | likewise |
 //! | `fetch 1 replica=2 from=3@1 epoch=1 hw=none wait=500ms link=7` | a fetch by hand; likewise `vote`, `begin`, `end` |
 //! | `resign 1`, `shutdown 1 within=5s` | |
 //! | `view` | one line per replica |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 use kraftbed::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
-use kraftbed::log::{DiskSeq, Gone, QuorumState, Stored};
+use kraftbed::log::{DiskSeq, Gone, LoadId, QuorumState, Stored};
 use kraftbed::prng::Prng;
 use kraftbed::quirk::Quirk;
 use kraftbed::raft::{
-    Answer, CallId, Config, Effect, Input, LeaderCounts, LinkId, Replica, Request, Response, RoleKind, Ticket, Voter,
+    Answer, CallError, CallId, Config, Effect, Input, LinkId, Replica, Request, Response, RoleKind, Ticket, Voter,
     VoterSet,
 };
 use kraftbed::record::RecordBatch;
@@ -51,6 +53,9 @@ pub struct Cluster {
     next_link: u64,
     pub now: Instant,
     disks_are_held: bool,
+    loads_are_held: bool,
+    /// The next load finds nothing.
+    spoils_load: bool,
     tail_batches: usize,
     lines: String,
     /// What was ever applied anywhere, by offset: epoch, checksum and end.
@@ -67,6 +72,7 @@ struct Node {
     /// The call outstanding at each peer, as its driver sees it.
     calls: BTreeMap<u32, CallId>,
     shown_held: usize,
+    loads: VecDeque<(LoadId, Stored)>,
     applied: Offset,
 }
 
@@ -127,7 +133,12 @@ impl Cluster {
                 self.tick(id)?;
                 self.settle()?;
             }
+            "refuse" => {
+                let link = link(&mut args)?;
+                self.refuse(link)?;
+            }
             "disk" => self.complete(&mut args)?,
+            "load" => self.load(&mut args)?,
             "resign" => self.ask(&mut args, |_, _| Ok(Input::Resign))?,
             "shutdown" => {
                 self.ask(&mut args, |now, args| Ok(Input::Shutdown { deadline: now + within(args, "5s")? }))?
@@ -152,6 +163,8 @@ impl Cluster {
         let voter = |id: u32| Voter { key: ReplicaKey::of(ReplicaId(id)), endpoints: vec![listener(id)] };
         let set = VoterSet::new((1..=voters).map(voter).collect());
         self.disks_are_held = args.take_key("disks") == Some("held");
+        self.loads_are_held = args.take_key("loads") == Some("held");
+        self.spoils_load = args.take_key("load") == Some("gone");
         let mut config = Config::new(ReplicaId(0), set);
         while let Some((key, value)) = args.next_key() {
             match key {
@@ -159,8 +172,8 @@ impl Cluster {
                 "tail" => self.tail_batches = value.parse()?,
                 "tail_bytes" => config.log_tail_bytes_max = value.parse()?,
                 "unflushed_bytes" => config.unflushed_bytes_max = value.parse()?,
+                "loads_max" => config.loads_max = value.parse()?,
                 "recovery_point_bytes" => config.recovery_point_bytes = value.parse()?,
-                "counts" if value == "appended" => config.leader_counts = LeaderCounts::Appended,
                 other => return Err(format!("no such setting: {other}").into()),
             }
         }
@@ -173,6 +186,7 @@ impl Cluster {
                 incarnation: 0,
                 calls: BTreeMap::new(),
                 shown_held: 0,
+                loads: VecDeque::new(),
                 applied: Offset::ZERO,
             };
             self.nodes.insert(id, node);
@@ -237,6 +251,7 @@ impl Cluster {
         let node = self.nodes.get_mut(&id).ok_or("no such node")?;
         node.replica = None;
         node.calls.clear();
+        node.loads.clear();
         lose(&mut node.disk);
         Ok(())
     }
@@ -309,6 +324,42 @@ impl Cluster {
         Ok(())
     }
 
+    fn load(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome {
+        let id = node_id(args)?;
+        let count: usize = args.next_pos().map_or(Ok(usize::MAX), str::parse)?;
+        for _ in 0..count {
+            if !self.bring_load(id)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings what the oldest load asked for; `false` if there is none.
+    fn bring_load(&mut self, id: u32) -> Result<bool, Box<dyn Error>> {
+        let node = self.nodes.get_mut(&id).ok_or("no such node")?;
+        let Some((load, Stored::Log { from, .. })) = node.loads.pop_front() else { return Ok(false) };
+        let mut bytes = Vec::new();
+        for batch in node.disk.cache.batches.iter().filter(|batch| batch.end() > from).take(2) {
+            bytes.extend_from_slice(&batch.encode_header());
+            bytes.extend_from_slice(&batch.body);
+        }
+        let is_spoilt = std::mem::take(&mut self.spoils_load);
+        let bytes = if bytes.is_empty() || is_spoilt { Err(Gone) } else { Ok(bytes.into()) };
+        self.step(id, Input::Loaded { load, bytes })?;
+        Ok(true)
+    }
+
+    fn refuse(&mut self, link: Option<(u32, u32)>) -> Outcome {
+        let is_refused = |sent: &Message| is_on(sent, link) && matches!(sent.what, What::Request { .. });
+        let refused: Vec<Message> = self.messages.extract_if(.., |sent| is_refused(sent)).collect();
+        for Message { from, to, call, .. } in refused {
+            self.nodes.get_mut(&from).ok_or("no such node")?.calls.remove(&to);
+            self.step(from, Input::Response { call, body: Err(CallError::Disconnected) })?;
+        }
+        Ok(())
+    }
+
     fn ask(
         &mut self,
         args: &mut ArgumentConsumer<'_>,
@@ -370,25 +421,11 @@ impl Cluster {
     }
 
     fn carry_out(&mut self, id: u32, out: Vec<Effect>) -> Outcome {
-        let mut loads = Vec::new();
         for effect in out {
-            if let Effect::Load { load, what } = &effect {
-                loads.push((*load, what.clone()));
-            }
             self.carry_out_one(id, effect)?;
         }
         self.show_held(id)?;
-        for (load, what) in loads {
-            let Stored::Log { from, .. } = what;
-            let batches = &self.nodes[&id].disk.cache.batches;
-            let mut bytes = Vec::new();
-            for batch in batches.iter().filter(|batch| batch.end() > from).take(2) {
-                bytes.extend_from_slice(&batch.encode_header());
-                bytes.extend_from_slice(&batch.body);
-            }
-            let bytes = if bytes.is_empty() { Err(Gone) } else { Ok(bytes.into()) };
-            self.step(id, Input::Loaded { load, bytes })?;
-        }
+        while !self.loads_are_held && self.bring_load(id)? {}
         while !self.disks_are_held && self.nodes[&id].replica.is_some() {
             let node = self.nodes.get_mut(&id).ok_or("no such node")?;
             let Some(seq) = node.disk.complete_next() else { break };
@@ -413,7 +450,10 @@ impl Cluster {
                 writeln!(self.lines, "n{id} disk#{seq} {}", show::disk(&op))?;
                 self.nodes.get_mut(&id).ok_or("no such node")?.disk.submit(DiskSeq(seq), op);
             }
-            Effect::Load { load, what } => writeln!(self.lines, "n{id} load#{} {}", load.0, show::stored(&what))?,
+            Effect::Load { load, what } => {
+                writeln!(self.lines, "n{id} load#{} {}", load.0, show::stored(&what))?;
+                self.nodes.get_mut(&id).ok_or("no such node")?.loads.push_back((load, what));
+            }
             Effect::Apply { batches } => {
                 writeln!(self.lines, "n{id} apply {}", show::batches(&batches))?;
                 self.judge_applied(id, &batches)?;

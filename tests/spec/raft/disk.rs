@@ -65,6 +65,7 @@ impl Image {
             epochs: EpochIndex::from_entries(entries).expect("epochs ascend"),
             producers,
             tail: self.batches[self.batches.len().saturating_sub(tail_batches)..].to_vec(),
+            cold: self.batches.iter().rev().skip(tail_batches).rev().map(RecordBatch::base_offset).collect(),
             controls,
             recovering: self.recovering,
             cuts: Vec::new(),

@@ -83,7 +83,7 @@ pub fn answer(answer: &Answer) -> String {
             let found = if records.is_empty() { "nothing".to_string() } else { batches(records) };
             format!("{found} hw={}", or_dash(*high_watermark))
         }
-        Answer::Confirmed(offset) => format!("confirmed {offset}"),
+        Answer::Confirmed { offset, epoch } => format!("confirmed {offset} @{epoch}"),
         Answer::Refused(refusal) => format!("refused {refusal:?}"),
     }
 }
@@ -132,6 +132,7 @@ pub fn note(note: &Note) -> String {
         Note::Contradiction { what } => format!("contradiction: {what}"),
         Note::Recovering { above } => format!("recovering until above @{above}"),
         Note::Recovered => "recovered".to_string(),
+        Note::Unreadable { from } => format!("unreadable from {from}"),
     }
 }
 

@@ -13,8 +13,8 @@
 
 use crate::ids::ReplicaKey;
 use crate::raft::context::Context;
-use crate::raft::role::leader::Leader;
-use crate::raft::{Answer, Refusal, Ticket};
+use crate::raft::role::leader::{Leader, ReplicaState};
+use crate::raft::{Answer, LinkId, Refusal, Ticket};
 use crate::time::Instant;
 
 /// A confirm that waits for a majority, or for the first commit of this epoch.
@@ -22,6 +22,24 @@ use crate::time::Instant;
 pub(in crate::raft) struct Confirm {
     /// When it arrived, in the leader's own count.
     arrived: u64,
+}
+
+/// A fetch that was sent behind an answer.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::raft) struct Recognition {
+    /// When the answer left, in the leader's own count.
+    pub after: u64,
+    /// Where it left.
+    pub answered_on: LinkId,
+    /// Where the fetch arrived; the same.
+    pub asked_on: LinkId,
+}
+
+impl ReplicaState {
+    /// The moment that this replica has recognised the leader after; 0 if it has not.
+    fn recognised_after(&self) -> u64 {
+        self.recognised.map_or(0, |last| last.after)
+    }
 }
 
 impl Leader {
@@ -49,8 +67,13 @@ impl Leader {
             return;
         }
         let confirmed_up_to = self.confirmed_up_to(ctx);
-        while let Some(parked) = self.confirms.take_first(|parked| parked.what.arrived < confirmed_up_to) {
-            ctx.answer(parked.ticket, Answer::Confirmed(high_watermark));
+        let epoch = ctx.election.epoch;
+        for parked in self.confirms.take_all(|parked| parked.what.arrived < confirmed_up_to) {
+            let is_behind =
+                |replica: &&ReplicaState| replica.is_voter && replica.recognised_after() > parked.what.arrived;
+            let behind = self.replicas.iter().filter(is_behind).count() + usize::from(ctx.is_voter());
+            assert!(behind >= ctx.voters().majority(), "a majority recognises the leader after the question (R10)");
+            ctx.answer(parked.ticket, Answer::Confirmed { offset: high_watermark, epoch });
         }
     }
 
@@ -60,18 +83,18 @@ impl Leader {
             return false;
         }
         let asker = self.replicas.iter().find(|replica| replica.is_voter && replica.key.admits(key));
-        let newest = self.confirms.iter().map(|parked| parked.what.arrived).max();
-        asker.is_some_and(|replica| newest.is_some_and(|newest| replica.confirmed <= newest))
+        let newest = self.confirms.last().map(|parked| parked.what.arrived);
+        asker.is_some_and(|replica| newest.is_some_and(|newest| replica.recognised_after() <= newest))
     }
 
     pub(super) fn expire_confirms(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.confirms.take_due(ctx.instant()) {
+        for parked in self.confirms.take_due(ctx.instant()) {
             ctx.refuse(parked.ticket, Refusal::TimedOut);
         }
     }
 
     pub(super) fn end_confirms(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.confirms.take_first(|_| true) {
+        for parked in self.confirms.take_all(|_| true) {
             ctx.refuse_not_leader(parked.ticket);
         }
     }
@@ -83,7 +106,7 @@ impl Leader {
             return u64::MAX;
         }
         let mut moments: Vec<u64> =
-            self.replicas.iter().filter(|replica| replica.is_voter).map(|replica| replica.confirmed).collect();
+            self.replicas.iter().filter(|replica| replica.is_voter).map(ReplicaState::recognised_after).collect();
         moments.sort();
         moments.len().checked_sub(needed).map_or(0, |index| moments[index])
     }

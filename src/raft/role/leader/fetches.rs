@@ -13,7 +13,8 @@ use crate::log::log::{Position, Slice};
 use crate::quirk::Quirk;
 use crate::raft::context::{Context, batches_from};
 use crate::raft::message::{FetchRequest, FetchResponse, Fetched, ResponseBody, SaidHighWatermark};
-use crate::raft::role::leader::{Leader, Loading};
+use crate::raft::role::leader::Leader;
+use crate::raft::role::leader::loads::Loading;
 use crate::raft::{ErrorCode, LinkId, Ticket};
 use crate::record::RecordBatch;
 
@@ -25,6 +26,12 @@ pub(in crate::raft) struct ParkedFetch {
     pub replica: Option<ReplicaKey>,
     pub offset: Offset,
     pub request: FetchRequest,
+}
+
+impl ParkedFetch {
+    pub fn bytes_max(&self, ctx: &Context) -> usize {
+        self.request.max_bytes.min(ctx.config.fetch_bytes_max)
+    }
 }
 
 impl Leader {
@@ -52,12 +59,9 @@ impl Leader {
 
     /// The fetcher's prefix is this log's: its end counts, and it gets what follows.
     fn serve(&mut self, ctx: &mut Context, fetch: ParkedFetch) {
-        match ctx.log.read(fetch.offset, ctx.log.end(), bytes_max(ctx, &fetch)) {
+        match ctx.log.read(fetch.offset, ctx.log.end(), fetch.bytes_max(ctx)) {
             Slice::Batches(batches) => self.serve_batches(ctx, fetch, batches),
-            Slice::Cold => {
-                let load = ctx.load(fetch.offset, bytes_max(ctx, &fetch));
-                self.loads.push((load, Loading::Fetch(fetch)));
-            }
+            Slice::Cold => self.load(ctx, Loading::Fetch(fetch)),
         }
     }
 
@@ -83,7 +87,7 @@ impl Leader {
 
     /// The disk has brought what a fetch asked for. The leader's log only grows, so its position still holds.
     pub(super) fn on_fetch_loaded(&mut self, ctx: &mut Context, fetch: ParkedFetch, bytes: Result<Bytes, Gone>) {
-        let batches = bytes.map(|bytes| batches_from(&bytes, fetch.offset, ctx.log.end(), bytes_max(ctx, &fetch)));
+        let batches = bytes.map(|bytes| batches_from(&bytes, fetch.offset, ctx.log.end(), fetch.bytes_max(ctx)));
         match batches {
             Ok(batches) if !batches.is_empty() => self.serve_batches(ctx, fetch, batches),
             _ => {
@@ -96,8 +100,7 @@ impl Leader {
     /// The log has grown or the high watermark has risen: answers every parked fetch that this matters to.
     pub(super) fn release_fetches(&mut self, ctx: &mut Context) {
         let end = ctx.log.end();
-        while let Some(parked) =
-            self.fetches.take_first(|parked| parked.what.offset < end || knows_less(ctx, &parked.what.request))
+        for parked in self.fetches.take_all(|parked| parked.what.offset < end || knows_less(ctx, &parked.what.request))
         {
             self.answer_parked(ctx, parked.what);
         }
@@ -106,51 +109,45 @@ impl Leader {
     /// Answers the parked fetches of voters that a confirm waits for (R10).
     pub(super) fn release_fetches_for_confirms(&mut self, ctx: &mut Context) {
         let is_voter = |key: ReplicaKey| ctx.voters().contains(key);
-        let mut released = Vec::new();
-        while let Some(parked) = self.fetches.take_first(|parked| parked.what.replica.is_some_and(is_voter)) {
-            released.push(parked.what);
-        }
-        for fetch in released {
-            self.answer_parked(ctx, fetch);
+        for parked in self.fetches.take_all(|parked| parked.what.replica.is_some_and(is_voter)) {
+            self.answer_parked(ctx, parked.what);
         }
     }
 
     pub(super) fn expire_fetches(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.fetches.take_due(ctx.instant()) {
+        for parked in self.fetches.take_due(ctx.instant()) {
             self.answer_parked(ctx, parked.what);
         }
     }
 
     /// Leadership is over: whoever waits here must look elsewhere.
     pub(super) fn end_fetches(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.fetches.take_first(|_| true) {
+        for parked in self.fetches.take_all(|_| true) {
             ctx.respond_fetch_error(parked.ticket, ErrorCode::NotLeaderOrFollower);
-        }
-        for (_, loading) in &self.loads {
-            if let Loading::Fetch(fetch) = loading {
-                ctx.respond_fetch_error(fetch.ticket, ErrorCode::NotLeaderOrFollower);
-            }
         }
     }
 
-    /// A replica has one fetch under way; an older one that is still parked has lost its reader.
+    /// A replica has one fetch under way; an older one that is still parked, or waits for the disk, has lost its reader.
     fn supersede(&mut self, ctx: &mut Context, key: ReplicaKey) {
-        while let Some(parked) = self.fetches.take_first(|parked| parked.what.replica == Some(key)) {
-            self.answer_parked(ctx, parked.what);
+        let parked = self.fetches.take_all(|parked| parked.what.replica == Some(key));
+        for fetch in parked.into_iter().map(|parked| parked.what).chain(self.loads.take_fetch(key)) {
+            self.reply_nothing(ctx, &fetch);
             // The new fetch was sent before this answer: what comes next on that link proves nothing (R10).
             let index = self.find_or_track(ctx, key);
             self.replicas[index].answered = None;
         }
     }
 
+    /// Answers a fetch whose prefix is confirmed without what follows it.
+    pub(super) fn reply_nothing(&mut self, ctx: &mut Context, fetch: &ParkedFetch) {
+        self.reply(ctx, fetch, Fetched::Records(Vec::new()));
+    }
+
     /// Computes the answer of a parked fetch anew.
     fn answer_parked(&mut self, ctx: &mut Context, fetch: ParkedFetch) {
-        match ctx.log.read(fetch.offset, ctx.log.end(), bytes_max(ctx, &fetch)) {
+        match ctx.log.read(fetch.offset, ctx.log.end(), fetch.bytes_max(ctx)) {
             Slice::Batches(batches) => self.reply(ctx, &fetch, Fetched::Records(batches)),
-            Slice::Cold => {
-                let load = ctx.load(fetch.offset, bytes_max(ctx, &fetch));
-                self.loads.push((load, Loading::Fetch(fetch)));
-            }
+            Slice::Cold => self.load(ctx, Loading::Fetch(fetch)),
         }
     }
 
@@ -180,8 +177,4 @@ fn knows_less(ctx: &Context, request: &FetchRequest) -> bool {
         SaidHighWatermark::Unsaid => false,
         SaidHighWatermark::Known(known) => known < ctx.high_watermark,
     }
-}
-
-fn bytes_max(ctx: &Context, fetch: &ParkedFetch) -> usize {
-    fetch.request.max_bytes.min(ctx.config.fetch_bytes_max)
 }

@@ -38,6 +38,10 @@ enum Fate {
 }
 
 impl Leader {
+    pub fn is_full(&self, ctx: &Context) -> bool {
+        self.proposals.is_full(ctx)
+    }
+
     pub fn on_propose(
         &mut self,
         ctx: &mut Context,
@@ -101,7 +105,7 @@ impl Proposals {
     }
 
     pub fn expire(&mut self, ctx: &mut Context) {
-        while let Some(proposal) = self.waiting.take_due(ctx.instant()) {
+        for proposal in self.waiting.take_due(ctx.instant()) {
             ctx.answer(proposal.ticket, Answer::Proposed(Proposed::Unknown));
         }
         if self.waiting.is_empty() {
@@ -112,13 +116,17 @@ impl Proposals {
     }
 
     pub fn end(&mut self, ctx: &mut Context) {
-        while let Some(proposal) = self.waiting.take_first(|_| true) {
+        for proposal in self.waiting.take_all(|_| true) {
             ctx.answer(proposal.ticket, Answer::Proposed(Proposed::Unknown));
         }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
         self.waiting.deadline()
+    }
+
+    fn is_full(&self, ctx: &Context) -> bool {
+        ctx.log.unflushed_bytes() >= ctx.config.unflushed_bytes_max || self.waiting.len() >= ctx.config.parked_max
     }
 
     fn await_outcome(&mut self, ctx: &mut Context, ticket: Ticket, acks: Acks, deadline: Instant, base: Offset) {
@@ -151,8 +159,7 @@ fn judge(ctx: &Context, proposals: &Proposals, batches: &[RecordBatch]) -> Resul
     if batches.is_empty() || batches.iter().any(|batch| is_unfit(batch) || is_one_of_many(batch)) {
         return Err(Refusal::InvalidRecord);
     }
-    let is_full = ctx.log.unflushed_bytes() >= ctx.config.unflushed_bytes_max;
-    if is_full || proposals.waiting.len() >= ctx.config.parked_max {
+    if proposals.is_full(ctx) {
         return Err(Refusal::Busy);
     }
     match ctx.log.producers().admit(&batches[0], ctx.log.start()) {

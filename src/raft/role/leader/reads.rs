@@ -7,16 +7,17 @@ use crate::ids::Offset;
 use crate::log::Gone;
 use crate::log::log::Slice;
 use crate::raft::context::{Context, batches_from};
-use crate::raft::role::leader::{Leader, Loading};
+use crate::raft::role::leader::Leader;
+use crate::raft::role::leader::loads::Loading;
 use crate::raft::{Answer, ReadLimits, Refusal, Ticket};
 use crate::record::RecordBatch;
 
 /// A read that waits for a commit, or for the disk.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::raft) struct ParkedRead {
-    ticket: Ticket,
-    from: Offset,
-    limits: ReadLimits,
+    pub ticket: Ticket,
+    pub from: Offset,
+    pub limits: ReadLimits,
 }
 
 /// Whether a read may be parked (again).
@@ -39,17 +40,13 @@ impl Leader {
     /// The high watermark has risen: some reads have enough.
     pub(super) fn release_reads(&mut self, ctx: &mut Context) {
         let Some(high_watermark) = ctx.high_watermark else { return };
-        let mut still_waiting = Vec::new();
-        while let Some(parked) = self.reads.take_first(|parked| parked.what.from < high_watermark) {
-            still_waiting.push(parked.what);
-        }
-        for read in still_waiting {
-            self.serve_read(ctx, read, Patience::MayWait);
+        for parked in self.reads.take_all(|parked| parked.what.from < high_watermark) {
+            self.serve_read(ctx, parked.what, Patience::MayWait);
         }
     }
 
     pub(super) fn expire_reads(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.reads.take_due(ctx.instant()) {
+        for parked in self.reads.take_due(ctx.instant()) {
             self.serve_read(ctx, parked.what, Patience::AnswerNow);
         }
     }
@@ -59,19 +56,14 @@ impl Leader {
         let below = ctx.high_watermark.unwrap_or(ctx.log.start());
         let batches = bytes.map(|bytes| batches_from(&bytes, read.from, below, read.limits.bytes_max));
         match batches {
-            Ok(batches) if !batches.is_empty() => answer(ctx, read.ticket, batches),
+            Ok(batches) if !batches.is_empty() => read.answer(ctx, batches),
             _ => ctx.refuse(read.ticket, Refusal::Busy),
         }
     }
 
     pub(super) fn end_reads(&mut self, ctx: &mut Context) {
-        while let Some(parked) = self.reads.take_first(|_| true) {
+        for parked in self.reads.take_all(|_| true) {
             ctx.refuse_not_leader(parked.ticket);
-        }
-        for (_, loading) in &self.loads {
-            if let Loading::Read(read) = loading {
-                ctx.refuse_not_leader(read.ticket);
-            }
         }
     }
 
@@ -79,15 +71,12 @@ impl Leader {
     fn serve_read(&mut self, ctx: &mut Context, read: ParkedRead, patience: Patience) {
         let below = ctx.high_watermark.unwrap_or(ctx.log.start());
         match ctx.log.read(read.from, below, read.limits.bytes_max) {
-            Slice::Cold => {
-                let load = ctx.load(read.from, read.limits.bytes_max);
-                self.loads.push((load, Loading::Read(read)));
-            }
+            Slice::Cold => self.load(ctx, Loading::Read(read)),
             Slice::Batches(batches) => {
                 let bytes: usize = batches.iter().map(RecordBatch::size_bytes).sum();
                 let is_enough = bytes >= read.limits.bytes_min.min(read.limits.bytes_max);
                 if is_enough || patience == Patience::AnswerNow {
-                    return answer(ctx, read.ticket, batches);
+                    return read.answer(ctx, batches);
                 }
                 self.reads.park(read.ticket, read.limits.deadline, read);
             }
@@ -95,7 +84,9 @@ impl Leader {
     }
 }
 
-fn answer(ctx: &mut Context, ticket: Ticket, batches: Vec<RecordBatch>) {
-    let (start, high_watermark) = (ctx.log.start(), ctx.high_watermark);
-    ctx.answer(ticket, Answer::Records { batches, start, high_watermark });
+impl ParkedRead {
+    pub fn answer(self, ctx: &mut Context, batches: Vec<RecordBatch>) {
+        let (start, high_watermark) = (ctx.log.start(), ctx.high_watermark);
+        ctx.answer(self.ticket, Answer::Records { batches, start, high_watermark });
+    }
 }

@@ -1,0 +1,75 @@
+//! Commands that work with real nodes: `storage`, `quorum`.
+
+use std::process::Command;
+
+use crate::quorum::Quorum;
+
+/// Runs the program, and what it printed with how it ended.
+fn run(arguments: &[&str]) -> (String, String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_kraftbed")).args(arguments).output().expect("the binary can be run");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
+    (text(output.stdout), text(output.stderr), output.status.code())
+}
+
+#[test]
+fn storage_formats_a_directory_that_a_node_then_starts_on() {
+    let mut quorum = Quorum::start("storage", 1);
+    quorum.await_leader(0);
+    assert!(quorum.terminate(1).success());
+    std::fs::remove_dir_all(quorum.log_directory(1)).expect("the data of this test");
+    let (file, data) = (quorum.properties(1), quorum.log_directory(1));
+    let (file, data) = (file.to_str().expect("text"), data.to_str().expect("text"));
+    let cluster = "4L6g3nShT-eMCtK--X86sw";
+    let format = ["storage", "format", "-t", cluster, "-c", file];
+
+    let (out, _, code) = run(&["storage", "info", "-c", file]);
+    assert_eq!((out, code), (format!("Found problem:\n  {data} does not exist\n\n"), Some(1)));
+    let (out, _, code) = run(&format);
+    assert_eq!((out, code), (format!("Formatting metadata directory {data} with kraft.version 0.\n"), Some(0)));
+    let (out, _, code) = run(&["storage", "info", "-c", file]);
+    assert!(out.starts_with(&format!("Found log directory:\n  {data}\n\nFound metadata: {{cluster.id={cluster}, ")));
+    assert!(out.ends_with(", node.id=1, version=1}\n\n"), "{out}");
+    assert_eq!(code, Some(0));
+    let (_, error, code) = run(&format);
+    assert!(error.contains("is already formatted. Use --ignore-formatted"), "{error}");
+    assert_eq!(code, Some(1));
+    let (out, _, code) = run(&[&format[..], &["--ignore-formatted"]].concat());
+    assert_eq!((&*out, code), ("All of the log directories are already formatted.\n", Some(0)));
+    let (_, error, code) = run(&["storage", "format", "-g", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", file]);
+    assert!(error.contains("Expected AAAAAAAAAAAAAAAAAAAAAQ, but read 4L6g3nShT-eMCtK--X86sw"), "{error}");
+    assert_eq!(code, Some(1));
+
+    // No cluster.id in the properties: the directory says it.
+    quorum.launch(1);
+    let bootstrap = quorum.bootstrap();
+    let (out, error, code) = run(&["quorum", "--bootstrap-server", &bootstrap, "describe", "--status"]);
+    assert_eq!((error.as_str(), code), ("", Some(0)));
+    assert!(out.starts_with(&format!("ClusterId:              {cluster}\nLeaderId:               1\n")), "{out}");
+}
+
+#[test]
+fn one_command_starts_a_quorum_and_stops_it() {
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("quorum-start");
+    let _ = std::fs::remove_dir_all(&directory);
+    // A span of ports below those that the system gives out by itself; taken ones make nodes die, and the next is tried.
+    let mut told = String::new();
+    for base in (21_000..31_000).step_by(1_117) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kraftbed"));
+        command.args(["quorum", "start", "--base-port", &base.to_string(), "--dir"]).arg(&directory);
+        let mut process = command.stdout(std::process::Stdio::piped()).spawn().expect("the binary can be run");
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(process.stdout.take().expect("piped")));
+        let last = lines.by_ref().map(|line| line.expect("text")).find(|line| {
+            told += &format!("{line}\n");
+            line.starts_with("bootstrap.servers=") || line.contains(" died, ")
+        });
+        let is_up = last.is_some_and(|line| line.starts_with("bootstrap.servers="));
+        Command::new("kill").arg(process.id().to_string()).status().expect("kill(1) exists");
+        let stopped = lines.map(|line| line.expect("text")).filter(|line| line.ends_with(" stopped, exit status: 0"));
+        let (stopped, status) = (stopped.count(), process.wait().expect("the process is ours"));
+        if is_up {
+            assert_eq!((stopped, status.code()), (3, Some(0)), "{told}");
+            return;
+        }
+    }
+    panic!("no quorum came up:\n{told}");
+}
