@@ -1,5 +1,6 @@
 //! Arguments, call, print. One file per command; no logic.
 
+mod command;
 pub mod dump_log;
 pub mod hunt;
 pub mod list;
@@ -14,71 +15,4 @@ pub mod storage;
 pub mod sweep;
 pub mod verifiable_producer;
 
-use clap::{CommandFactory, Parser, Subcommand};
-
-use crate::outcome::Exit;
-
-/// Kafka Raft as a deterministic simulation testbed.
-#[derive(Debug, Parser)]
-#[command(name = "kraftbed", version, about, after_help = AFTER_HELP)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// One simulated run from (scenario, seed).
-    Run(run::Arguments),
-    /// Many seeds over many scenarios.
-    Sweep(sweep::Arguments),
-    /// Plants every known bug in turn and shows what catches it, and how soon.
-    Hunt(hunt::Arguments),
-    /// What exists, a line each.
-    List(list::Arguments),
-    /// One real node on real ports.
-    Serve(serve::Arguments),
-    /// Measures how fast records are taken: Kafka's kafka-producer-perf-test.sh.
-    ProducerPerfTest(Box<producer_perf_test::Arguments>),
-    /// Produces increasing integers, and says what became of each: Kafka's kafka-verifiable-producer.sh.
-    VerifiableProducer(verifiable_producer::Arguments),
-    /// What is in segments and indexes, as kafka-dump-log.sh prints it.
-    DumpLog(dump_log::Arguments),
-    /// Formats a data directory and says what is in it, as kafka-storage.sh does.
-    Storage(storage::Arguments),
-    /// A local quorum in one command; what kafka-metadata-quorum.sh says of any.
-    Quorum(quorum::Arguments),
-}
-
-/// Parses the command line, runs the command, and says how the process is to end.
-pub fn main() -> std::process::ExitCode {
-    let line = names::translate(std::env::args_os().collect());
-    if line.asks_for_help() {
-        return line.help(Arguments::command());
-    }
-    let arguments = match Arguments::try_parse_from(&line.words) {
-        Ok(arguments) => arguments,
-        Err(error) => return line.refuse(&error),
-    };
-    let exit = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Sweep(arguments) => sweep::run(&arguments),
-        Command::Hunt(arguments) => hunt::run(&arguments),
-        Command::List(arguments) => list::run(&arguments),
-        Command::Serve(arguments) => return serve::run(&arguments),
-        Command::ProducerPerfTest(arguments) => return producer_perf_test::run(&arguments),
-        Command::VerifiableProducer(arguments) => return verifiable_producer::run(&arguments),
-        Command::DumpLog(arguments) => return dump_log::run(&arguments),
-        Command::Storage(arguments) => return storage::run(&arguments),
-        Command::Quorum(arguments) => return quorum::run(&arguments),
-    };
-    exit.unwrap_or_else(|error| {
-        eprintln!("kraftbed: {error}");
-        Exit::Usage
-    })
-    .into()
-}
-
-const AFTER_HELP: &str = "\
-Exit codes: 0 allowed, 1 safety violated, 2 usage or scenario error, 3 undecided, 4 nothing selected, 5 no progress,
-6 nondeterminism, 7 threshold or coverage missed, 101 panic of the testbed, 130/143 interrupted.";
+pub use command::main;

@@ -1,7 +1,5 @@
 //! `kraftbed quorum start|describe`: a local quorum in one command, and what `kafka-metadata-quorum.sh` says of any.
 
-#![expect(clippy::disallowed_methods, reason = "commands know where they are")]
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;

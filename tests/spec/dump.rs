@@ -2,6 +2,8 @@
 //!
 //! `tests/bytes/dumps` holds its output (`DumpLogSegments --deep-iteration`, `--print-data-log`) for files beside it.
 
+#![expect(clippy::disallowed_methods, reason = "reads the fixtures")]
+
 use bytes::Bytes;
 use kraftbed::log::dump::{Dump, DumpError, File, Options};
 use kraftbed::prng::Prng;
