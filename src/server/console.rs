@@ -92,7 +92,9 @@ impl Display for Sentence<'_> {
                 f,
                 "Synced records are missing: recovering, without voting, until a leader of an epoch above {above} vouches"
             ),
-            Note::Unreadable { from } => write!(f, "The disk did not give back committed records from offset {from} on"),
+            Note::Unreadable { from } => {
+                write!(f, "The disk did not give back committed records from offset {from} on")
+            }
             Note::Recovered => write!(f, "Recovered what was missing: this node votes again"),
             other => write!(f, "{other}"),
         }

@@ -14,10 +14,13 @@ use crate::log::{DiskSeq, FileRange, Gone, LoadId};
 use crate::node::properties::Properties;
 use crate::node::settings::ServerConfig;
 use crate::node::{Input, Node, Output};
+use crate::prng::Prng;
+use crate::raft::note::Note;
 use crate::server::clock::Clock;
 use crate::server::console::{Console, Level, log};
 use crate::server::disk::Disk;
 use crate::server::files::{DataDirectory, FileError};
+use crate::server::load::myself::{Plan, SelfLoad};
 use crate::server::network::{BindError, Event, Limits, Network};
 use crate::server::signals::Signals;
 use crate::server::start::{StartError, start};
@@ -31,6 +34,7 @@ pub struct Server {
     clock: Clock,
     console: Console,
     signals: Signals,
+    self_load: Option<SelfLoad>,
     /// Reused by every step.
     outputs: Vec<Output>,
     /// Ranges to read once the frames of the turn have left.
@@ -66,12 +70,15 @@ pub enum ServeError {
 
 /// Runs the node that a properties file describes until it is asked to stop. Whatever ends it otherwise is also the last
 /// line of its log.
-pub fn serve(file: &Path, overrides: &[(String, String)]) -> Result<(), ServeError> {
+pub fn serve(file: &Path, overrides: &[(String, String)], self_load: Option<Plan>) -> Result<(), ServeError> {
     let outcome = read_properties(file, overrides).and_then(|config| {
         for warning in &config.warnings {
             log(Level::Warn, "KafkaConfig", format_args!("{}: {warning}", file.display()));
         }
-        Server::start(config)?.run()
+        let topic = config.node.topic.clone();
+        let mut server = Server::start(config)?;
+        server.self_load = self_load.map(|plan| SelfLoad::new(plan, &topic, Prng::new(0, 0)));
+        server.run()
     });
     if let Err(error) = &outcome {
         log(Level::Error, "KafkaRaftServer", format_args!("Exiting: {error}"));
@@ -124,6 +131,7 @@ impl Server {
             clock,
             console,
             signals,
+            self_load: None,
             outputs,
             loads: VecDeque::new(),
             durable: Vec::new(),
@@ -145,6 +153,7 @@ impl Server {
     }
 
     fn turn(&mut self) -> Result<(), ServeError> {
+        self.work_self_load();
         self.network.flush();
         self.work_disk()?;
         self.network.flush();
@@ -162,12 +171,48 @@ impl Server {
         Ok(())
     }
 
+    /// The node is the load's broker, too: what it says arrives at once.
+    fn work_self_load(&mut self) {
+        let Some(load) = &mut self.self_load else { return };
+        load.work(self.clock.now());
+        while let Some(input) = self.self_load.as_mut().and_then(SelfLoad::next_input) {
+            self.step(input);
+        }
+    }
+
+    /// Carries out what concerns the load's own connections; anything else comes back.
+    fn execute_for_self_load(&mut self, output: Output) -> Option<Output> {
+        let Some(load) = &mut self.self_load else { return Some(output) };
+        let now = self.clock.monotonic();
+        match output {
+            Output::Frame { connection, frame } if load.owns(connection) => {
+                if let Some(line) = load.on_frame(now, connection, &frame) {
+                    self.console.print(&line);
+                }
+            }
+            Output::Close { connection } if load.owns(connection) => load.on_closed(now, connection),
+            Output::Hold { connection } if load.owns(connection) => load.hold(connection),
+            Output::Resume { connection } if load.owns(connection) => load.resume(connection),
+            Output::Note(note) => {
+                match note {
+                    Note::Leads { .. } => load.claim(now),
+                    Note::Became { .. } => load.resign(),
+                    _ => {}
+                }
+                return Some(Output::Note(note));
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
     /// How long the poll may sleep.
     fn patience(&self) -> Option<Duration> {
         if self.disk.has_work() || !self.loads.is_empty() || self.life == Life::Stopped {
             return Some(Duration::ZERO);
         }
-        let deadline = self.node.deadline().into_iter().chain(self.network.deadline()).min();
+        let load = self.self_load.as_ref().and_then(SelfLoad::deadline);
+        let deadline = self.node.deadline().into_iter().chain(self.network.deadline()).chain(load).min();
         deadline.map(|deadline| self.clock.until(deadline))
     }
 
@@ -241,6 +286,7 @@ impl Server {
     }
 
     fn execute(&mut self, output: Output) {
+        let Some(output) = self.execute_for_self_load(output) else { return };
         match output {
             Output::Connect { connection, endpoint } => {
                 self.network.connect(connection, &endpoint, self.clock.monotonic());
