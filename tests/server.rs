@@ -4,6 +4,9 @@
 #[path = "support/quorum.rs"]
 mod quorum;
 
+#[path = "server/load.rs"]
+mod load;
+
 use std::process::Command;
 
 use bytes::Bytes;

@@ -144,6 +144,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return thread_died(&*error),
     };
     let output = arguments.ours.output;
+    if plan.warmup > 0 && output == Output::Text {
+        let warmup = plan.warmup;
+        say(&format!(
+            "Warmup first {warmup} records. Steady state results will print after the complete test summary."
+        ));
+    }
     let summary = run_test(&plan, Prng::new(plan.seed, 0), &mut |line| match line {
         Line::Progress(text) if output == Output::Text => say(&text),
         Line::Progress(text) | Line::Trouble(text) => eprintln!("{text}"),

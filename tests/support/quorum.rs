@@ -67,6 +67,11 @@ impl Quorum {
 
     /// Starts a node that is down.
     pub fn launch(&mut self, id: usize) {
+        self.launch_with(id, &[]);
+    }
+
+    /// The same with further arguments of `serve`.
+    pub fn launch_with(&mut self, id: usize, arguments: &[&str]) {
         let open = |stream: &str| {
             let path = self.directory.join(format!("{id}.{stream}"));
             File::options().append(true).create(true).open(path).expect("target/tmp can be written")
@@ -74,6 +79,7 @@ impl Quorum {
         let process = Command::new(env!("CARGO_BIN_EXE_kraftbed"))
             .arg("serve")
             .arg(self.properties(id))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(open("stdout"))
             .stderr(open("stderr"))
