@@ -169,6 +169,13 @@ impl Endpoint {
     pub fn new(host: &str, port: u16) -> Endpoint {
         Endpoint { host: host.into(), port }
     }
+
+    /// Reads `host:port` or `[address]:port`; the host may be empty.
+    pub fn parse(text: &str) -> Option<Endpoint> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        Some(Endpoint::new(host, port.parse().ok()?))
+    }
 }
 
 impl fmt::Display for Endpoint {

@@ -26,8 +26,9 @@
 //!    [`protocol::FrameCutter`] cuts a frame, [`protocol::codec`] decodes the request's head and body. The batch stays a
 //!    slice of the frame.
 //! 2. [`record::RecordBatch::parse_produced`] reads the 61 bytes of header and verifies the checksum; the body is shared, not
-//!    copied. [`record::RecordBatch::validate_from_client`] walks the records: no control records, no transactions,
-//!    offsets that count up from 0. Otherwise a client could forge what only leaders may write.
+//!    copied. [`record::RecordBatch::validate_from_client`] walks the records, inflating what is compressed
+//!    ([`record::compress`]): no control records, no transactions, offsets that count up from 0. Otherwise a client could
+//!    forge what only leaders may write.
 //! 3. [`node::records::produce`] makes a [`raft::Input::Propose`] of it. The leader stamps base offset and epoch
 //!    ([`record::RecordBatch::stamped`]); both lie outside the checksum, so the body is untouched. It appends
 //!    ([`log::Log::append`]): the log's *end* moves, and [`raft::Effect::Disk`] leaves.

@@ -5,6 +5,8 @@
 mod check;
 #[path = "spec/client.rs"]
 mod client;
+#[path = "spec/dump.rs"]
+mod dump;
 #[path = "spec/log.rs"]
 mod log;
 #[path = "spec/node.rs"]

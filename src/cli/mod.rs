@@ -1,5 +1,6 @@
 //! Arguments, call, print. One file per command; no logic.
 
+pub mod dump_log;
 pub mod hunt;
 pub mod list;
 pub mod names;
@@ -44,6 +45,8 @@ enum Command {
     /// Produces increasing integers, and says what became of each: Kafka's kafka-verifiable-producer.sh.
     #[command(long_about = verifiable_producer::LONG_ABOUT)]
     VerifiableProducer(verifiable_producer::Arguments),
+    /// What is in segments and indexes, as kafka-dump-log.sh prints it.
+    DumpLog(dump_log::Arguments),
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
@@ -67,6 +70,7 @@ fn run(command: Command) -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::ProducerPerfTest(arguments) => producer_perf_test::run(&arguments),
         Command::VerifiableProducer(arguments) => verifiable_producer::run(&arguments),
+        Command::DumpLog(arguments) => dump_log::run(&arguments),
     }
 }
 

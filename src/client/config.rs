@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ids::Endpoint;
+use crate::record::Compression;
 use crate::time::Timestamp;
 
 /// What a producer does when it does not know what became of a batch.
@@ -37,6 +38,8 @@ pub struct Config {
     pub fetch_bytes_max: usize,
     /// Batches under way at a time, 1 to 5. (Kafka: `max.in.flight.requests.per.connection`.)
     pub produce_in_flight_max: usize,
+    /// How batches are compressed. (Kafka: `compression.type`.)
+    pub compression: Compression,
     /// The wall clock at [`crate::time::Instant::ZERO`]; only stamps records.
     pub wall_origin: Timestamp,
 }
@@ -55,6 +58,7 @@ impl Config {
             fetch_wait_max: Duration::from_millis(200),
             fetch_bytes_max: 64 << 10,
             produce_in_flight_max: 1,
+            compression: Compression::None,
             wall_origin: Timestamp(0),
         }
     }

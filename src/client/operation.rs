@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::client::{Ask, AskId, Told};
 use crate::protocol::ConnectionId;
-use crate::record::{BatchBuilder, ProducerStamp};
+use crate::record::{BatchBuilder, Compression, ProducerStamp};
 use crate::time::{Instant, Timestamp};
 
 /// An operation that has not ended.
@@ -72,10 +72,10 @@ impl Operation {
     }
 
     /// Fixes the batch: from here on the operation sends these bytes and no others.
-    pub fn seal(&mut self, timestamp: Timestamp, stamp: Option<ProducerStamp>) {
+    pub fn seal(&mut self, timestamp: Timestamp, compression: Compression, stamp: Option<ProducerStamp>) {
         assert!(self.batch.is_none(), "a batch is made once, whatever happens to it");
         let Ask::Produce { values } = &self.ask else { panic!("only a Produce has a batch") };
-        let mut builder = BatchBuilder::new(timestamp);
+        let mut builder = BatchBuilder::new(timestamp).compression(compression);
         if let Some(stamp) = stamp {
             builder = builder.producer(stamp);
         }

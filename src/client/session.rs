@@ -345,7 +345,7 @@ impl Session {
         };
         let millis = i64::try_from(now.since(Instant::ZERO).as_millis()).unwrap_or(i64::MAX);
         let timestamp = Timestamp(self.config.wall_origin.0.saturating_add(millis));
-        self.operations[index].seal(timestamp, stamp);
+        self.operations[index].seal(timestamp, self.config.compression, stamp);
         true
     }
 

@@ -10,6 +10,8 @@
 //! ```
 
 pub mod checkpoint;
+pub mod dump;
+mod dump_control;
 pub mod epochs;
 pub mod layout;
 pub mod log;

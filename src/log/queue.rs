@@ -48,16 +48,6 @@ impl FileQueue {
         self.waiting.push_back(op);
     }
 
-    /// Puts the file operations of one disk operation at the end; the last of them completes it.
-    pub fn push_all(&mut self, seq: DiskSeq, ops: impl IntoIterator<Item = FileOp>) {
-        let mut ops = ops.into_iter().peekable();
-        assert!(ops.peek().is_some(), "a disk operation needs at least one file operation");
-        while let Some(op) = ops.next() {
-            let completes = ops.peek().is_none().then_some(seq);
-            self.push(QueuedOp { op, completes });
-        }
-    }
-
     /// Takes the next operation, merging the syncs of adjacent appends to one file.
     #[expect(clippy::should_implement_trait, reason = "a queue that fills again is no iterator")]
     pub fn next(&mut self) -> Option<QueuedOp> {

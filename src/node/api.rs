@@ -2,7 +2,7 @@
 //!
 //! A request is either answered from what is known ([`Served::Reply`]) or becomes one question to the replica
 //! ([`Served::Wait`]), whose answer is written into the [`Question`] that was kept. Nothing here changes state; leader,
-//! epoch and high watermark come from [`Replica::published`] alone, because only that is durable.
+//! epoch and high watermark come from [`crate::raft::Replica::published`] alone, because only that is durable.
 
 use std::time::Duration;
 
@@ -10,131 +10,19 @@ use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsResponse, ProduceResponse,
-    ProducerId,
+    ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FindCoordinatorRequest, FindCoordinatorResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ProducerId,
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::ids::{Endpoint, ReplicaId};
-use crate::node::translate::{LeaderAt, Names, Refused};
-use crate::node::{Config, describe, errors, records, translate};
+use crate::node::exchange::{Caller, Context, Question, Reply, Served};
+use crate::node::translate::{LeaderAt, Refused};
+use crate::node::{describe, errors, records, translate};
 use crate::prng::Prng;
-use crate::protocol::connection::Slot;
 use crate::protocol::versions::OFFERS;
-use crate::protocol::{Api, ConnectionId, Frame, codec, schema};
-use crate::raft::{Answer, Input, LinkId, Published, Replica, Response, Ticket};
+use crate::protocol::{Api, Frame, codec, schema};
+use crate::raft::{Answer, Input, LinkId, Response, Ticket};
 use crate::record::DecodeError;
-use crate::time::Now;
-
-/// Where a request came from and how its answer is addressed.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller {
-    /// On which connection.
-    pub connection: ConnectionId,
-    /// Its place in the order of answers there.
-    pub slot: Slot,
-    /// The listener it came in on, by index.
-    pub listener: usize,
-    /// Which API.
-    pub api: Api,
-    /// Which version; it is served.
-    pub version: i16,
-    /// The number its answer must carry.
-    pub correlation: i32,
-}
-
-/// All that a request is answered from.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The time.
-    pub now: Now,
-    /// Limits and listeners.
-    pub config: &'a Config,
-    /// The texts of this node.
-    pub names: &'a Names,
-    /// The replica.
-    pub replica: &'a Replica,
-    /// Who asked.
-    pub caller: Caller,
-}
-
-/// What the replica's answer will be written into.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "a variant's sentence names its fields")]
-pub enum Question {
-    /// A peer's RPC.
-    Raft,
-    /// The response so far, and the place of our partition in it; `is_silent` for `acks=0`.
-    Produce { response: ProduceResponse, place: (usize, usize), is_silent: bool },
-    /// The same for a consumer's Fetch.
-    Fetch { response: FetchResponse, place: (usize, usize) },
-    /// The same for ListOffsets.
-    ListOffsets { response: ListOffsetsResponse, place: (usize, usize) },
-}
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub enum Reply {
-    /// This answer.
-    Frame(Frame),
-    /// None, and none is expected.
-    Silent,
-    /// None is possible (`acks=0`) though something is wrong: the connection is closed, so that the client looks anew
-    /// for the leader. (Kafka: `KafkaApis.sendResponse` with `CloseConnectionResponse`.)
-    Close,
-}
-
-/// How far a request got.
-#[derive(Debug)]
-pub enum Served {
-    /// Answered.
-    Reply(Reply),
-    /// The replica decides.
-    Wait(Question, Input),
-}
-
-impl Served {
-    /// Answered with this frame.
-    pub fn frame(frame: Frame) -> Served {
-        Served::Reply(Reply::Frame(frame))
-    }
-}
-
-impl Context<'_> {
-    /// Where that replica listens for whoever asked: on the listener of the same name if it has one.
-    pub fn endpoint_of(&self, published: &Published<'_>, id: ReplicaId) -> Option<Endpoint> {
-        let listener = self.config.advertised.get(self.caller.listener);
-        if id == self.config.raft.id {
-            return listener.map(|listener| listener.endpoint.clone());
-        }
-        let voter = published.voters.find(id);
-        let same =
-            voter.and_then(|voter| voter.endpoints.iter().find(|at| listener.is_some_and(|l| l.name == at.name)));
-        let any = voter.and_then(|voter| voter.endpoints.first());
-        let known = same.or(any).map(|at| &at.endpoint);
-        known.or_else(|| published.leader_endpoint.filter(|_| published.leader == Some(id))).cloned()
-    }
-
-    /// The leader as of the last durable point, with its endpoint, if both are known.
-    pub fn leader_at(&self, published: &Published<'_>) -> Option<LeaderAt> {
-        let id = published.leader?;
-        self.endpoint_of(published, id).map(|endpoint| LeaderAt { id, endpoint })
-    }
-
-    /// Encodes a response to the caller.
-    pub fn respond<T: kafka_protocol::protocol::Encodable>(&self, body: &T) -> Frame {
-        codec::encode_response(self.caller.api, self.caller.version, self.caller.correlation, body)
-    }
-
-    fn decode<T: kafka_protocol::protocol::Decodable>(
-        &self,
-        shape: &schema::Shape,
-        frame: &Bytes,
-    ) -> Result<T, DecodeError> {
-        codec::decode_request(self.caller.api, shape, self.caller.version, frame)
-    }
-}
 
 /// Serves one request whose version is offered. An error means that the frame is not what it claims to be.
 pub fn serve(cx: &Context<'_>, ticket: Ticket, frame: &Bytes, prng: &mut Prng) -> Result<Served, DecodeError> {
@@ -152,7 +40,7 @@ pub fn serve(cx: &Context<'_>, ticket: Ticket, frame: &Bytes, prng: &mut Prng) -
         Api::FindCoordinator => Ok(find_coordinator(cx, &cx.decode(&schema::FIND_COORDINATOR_REQUEST, frame)?)),
         Api::ApiVersions => {
             let _: ApiVersionsRequest = cx.decode(&schema::API_VERSIONS_REQUEST, frame)?;
-            Ok(Served::frame(cx.respond(&offered())))
+            Ok(Served::frame(cx.respond(&offered()), errors::NONE))
         }
         Api::InitProducerId => Ok(init_producer_id(cx, &cx.decode(&schema::INIT_PRODUCER_ID_REQUEST, frame)?, prng)),
         Api::Vote | Api::BeginQuorumEpoch | Api::EndQuorumEpoch => {
@@ -168,7 +56,7 @@ pub fn serve(cx: &Context<'_>, ticket: Ticket, frame: &Bytes, prng: &mut Prng) -
 pub fn answer(cx: &Context<'_>, question: Question, answer: Answer) -> Reply {
     match question {
         Question::Raft => match answer {
-            Answer::Response(response) => Reply::Frame(raft_frame(cx, &response)),
+            Answer::Response(response) => Reply::Frame(raft_frame(cx, &response), response.error.code()),
             other => unreachable!("a peer's request is answered with {other:?}"),
         },
         Question::Produce { is_silent: true, .. } => records::produced_silently(&answer),
@@ -210,12 +98,14 @@ fn raft(cx: &Context<'_>, ticket: Ticket, asked: Result<crate::raft::Request, Re
     let Caller { api, version, correlation, .. } = cx.caller;
     match asked {
         Ok(body) => Served::Wait(Question::Raft, Input::Request { ticket, link: LinkId(cx.caller.connection.0), body }),
-        Err(Refused::Message(error)) => Served::frame(translate::refuse(api, version, correlation, error)),
+        Err(Refused::Message(error)) => {
+            Served::frame(translate::refuse(api, version, correlation, error), error.code())
+        }
         Err(Refused::Partition(error)) => {
             let published = cx.replica.published();
             let body = translate::empty_body(api, published.log_start, published.high_watermark);
             let (epoch, leader) = (published.epoch, published.leader);
-            Served::frame(raft_frame(cx, &Response { error, epoch, leader, endpoint: None, body }))
+            Served::frame(raft_frame(cx, &Response { error, epoch, leader, endpoint: None, body }), error.code())
         }
     }
 }
@@ -240,7 +130,8 @@ fn init_producer_id(cx: &Context<'_>, asked: &InitProducerIdRequest, prng: &mut 
         }
         None => body.with_producer_id(ProducerId((prng.word() >> 1) as i64)).with_producer_epoch(0),
     };
-    Served::frame(cx.respond(&body))
+    let error = body.error_code;
+    Served::frame(cx.respond(&body), error)
 }
 
 /// There are no groups and no transactions, so there is nobody to coordinate them.
@@ -258,8 +149,8 @@ fn find_coordinator(cx: &Context<'_>, asked: &FindCoordinatorRequest) -> Served 
                 refused.with_error_code(errors::COORDINATOR_NOT_AVAILABLE).with_error_message(message.clone())
             });
             let body = FindCoordinatorResponse::default().with_coordinators(coordinators.collect());
-            return Served::frame(cx.respond(&body));
+            return Served::frame(cx.respond(&body), errors::COORDINATOR_NOT_AVAILABLE);
         }
     };
-    Served::frame(cx.respond(&body.with_node_id(nobody).with_port(-1)))
+    Served::frame(cx.respond(&body.with_node_id(nobody).with_port(-1)), errors::COORDINATOR_NOT_AVAILABLE)
 }

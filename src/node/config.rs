@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::{Listener, uuid_to_text};
 use crate::raft;
+use crate::record::INFLATED_BYTES_MAX;
 
 /// Which machine committed records are applied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +35,11 @@ pub struct Config {
     pub verbose: bool,
     /// Largest frame accepted, 100 MiB. (Kafka: `socket.request.max.bytes`.)
     pub frame_bytes_max: usize,
-    /// Connections at once, 1,000.
+    /// Connections at once, 1,000. (Kafka: `max.connections`.)
     pub connections_max: usize,
+    /// Connections beyond those that only voters may keep, two for each other voter: a call that supersedes another one
+    /// comes on a new connection.
+    pub connections_reserved: usize,
     /// Requests outstanding on one connection before it is held, 16.
     pub requests_in_flight_max: usize,
     /// Produce requests that wait for room in the log at once, 500; beyond, they are refused. (Kafka:
@@ -45,6 +49,8 @@ pub struct Config {
     pub wait_ms_max: u32,
     /// Upper bound of one Fetch answer, 50 MiB.
     pub fetch_bytes_max: usize,
+    /// Bytes of records in a compressed batch, once inflated; at most, and by default, [`INFLATED_BYTES_MAX`].
+    pub inflated_bytes_max: usize,
 }
 
 impl Config {
@@ -52,6 +58,7 @@ impl Config {
     pub fn new(raft: raft::Config) -> Config {
         let mut topic_id = [0; 16];
         topic_id[15] = 1;
+        let voters = raft.voters.len();
         Config {
             advertised: raft.listeners.clone(),
             raft,
@@ -62,10 +69,12 @@ impl Config {
             verbose: false,
             frame_bytes_max: 100 << 20,
             connections_max: 1000,
+            connections_reserved: 2 * voters.saturating_sub(1),
             requests_in_flight_max: 16,
             postponed_max: 500,
             wait_ms_max: 60_000,
             fetch_bytes_max: 50 << 20,
+            inflated_bytes_max: INFLATED_BYTES_MAX,
         }
     }
 }

@@ -16,8 +16,7 @@ use kafka_protocol::messages::{
 use uuid::Uuid;
 
 use crate::ids::{Endpoint, Offset, ReplicaId};
-use crate::node::api::{Context, Served};
-use crate::node::records::leader_id;
+use crate::node::exchange::{Context, Served, leader_id};
 use crate::node::{errors, translate};
 use crate::raft::Published;
 use crate::raft::view::Progress;
@@ -42,7 +41,8 @@ pub fn metadata(cx: &Context<'_>, asked: &MetadataRequest) -> Served {
         .with_cluster_id(Some(cx.names.cluster.clone()))
         .with_controller_id(leader_id(&published))
         .with_topics(topics);
-    Served::frame(cx.respond(&response))
+    let error = first_error(response.topics.iter().map(|topic| topic.error_code));
+    Served::frame(cx.respond(&response), error)
 }
 
 fn topic(cx: &Context<'_>, asked: &MetadataRequestTopic) -> MetadataResponseTopic {
@@ -96,7 +96,7 @@ pub fn cluster(cx: &Context<'_>, asked: &DescribeClusterRequest) -> Served {
     let published = cx.replica.published();
     if !(1..=2).contains(&asked.endpoint_type) {
         let response = DescribeClusterResponse::default().with_error_code(errors::UNSUPPORTED_ENDPOINT_TYPE);
-        return Served::frame(cx.respond(&response));
+        return Served::frame(cx.respond(&response), errors::UNSUPPORTED_ENDPOINT_TYPE);
     }
     let brokers = brokers(cx, &published).map(|(id, endpoint)| {
         let broker = DescribeClusterBroker::default().with_broker_id(BrokerId(id.as_i32()));
@@ -107,7 +107,7 @@ pub fn cluster(cx: &Context<'_>, asked: &DescribeClusterRequest) -> Served {
         .with_cluster_id(cx.names.cluster.clone())
         .with_controller_id(leader_id(&published))
         .with_brokers(brokers.collect());
-    Served::frame(cx.respond(&response))
+    Served::frame(cx.respond(&response), errors::NONE)
 }
 
 /// DescribeQuorum: only a leader knows how far the others are.
@@ -125,7 +125,13 @@ pub fn quorum(cx: &Context<'_>, asked: &DescribeQuorumRequest) -> Served {
     if cx.caller.version >= 2 {
         response.nodes = published.voters.iter().map(quorum_node).collect();
     }
-    Served::frame(cx.respond(&response))
+    let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    let error = first_error(partitions.map(|partition| partition.error_code));
+    Served::frame(cx.respond(&response), error)
+}
+
+fn first_error(mut errors: impl Iterator<Item = i16>) -> i16 {
+    errors.find(|&error| error != errors::NONE).unwrap_or(errors::NONE)
 }
 
 fn quorum_partition(cx: &Context<'_>, is_ours: bool) -> quorum_response::PartitionData {

@@ -6,12 +6,15 @@ pub mod api;
 pub mod config;
 pub mod describe;
 pub mod errors;
+pub mod exchange;
 pub mod node;
 pub mod overhear;
 pub mod peers;
 pub mod properties;
 pub mod records;
+pub mod seats;
 pub mod settings;
+pub mod tally;
 pub mod translate;
 
 pub use config::Config;

@@ -7,6 +7,7 @@
 //! **Invariants**
 //! - Every ticket is in `waiting` until the replica answers it; its connection may be gone by then.
 //! - A connection that was closed, by either side, is forgotten at once: later frames of it are ignored.
+//! - Who is in `inbound` has a seat.
 //!
 //! **Backpressure.** A connection is held while the node has not adopted what recovery found (there is nothing that it
 //! could say: Kafka, too, serves nobody before it has started), while too many of its requests are unanswered, and while
@@ -18,17 +19,19 @@ use bytes::Bytes;
 
 use crate::log::{FileOp, Gone, Layout, LoadId, QueuedOp, Recovered, Stored};
 use crate::machine::{LogMachine, MonotonicMachine, StateMachine};
-use crate::node::api::{self, Caller, Context, Question, Reply, Served};
 use crate::node::config::MachineKind;
+use crate::node::exchange::{Caller, Context, Question, Reply, Served};
 use crate::node::peers::{Outcome, Peers};
+use crate::node::seats::{Asker, Seats};
+use crate::node::tally::Tally;
 use crate::node::translate::Names;
-use crate::node::{Config, Input, Output};
+use crate::node::{Config, Input, Output, api, errors};
 use crate::prng::Prng;
 use crate::protocol::codec::RequestStart;
 use crate::protocol::connection::Inbound;
 use crate::protocol::{Api, ConnectionId};
 use crate::raft::{self, Answer, Effect, Replica, Ticket};
-use crate::record::RecordBatch;
+use crate::record::{DecodeError, RecordBatch};
 use crate::time::{Instant, Now};
 
 /// One broker of the quorum.
@@ -42,12 +45,14 @@ pub struct Node {
     prng: Prng,
     /// Connections that others opened, ascending.
     inbound: Vec<(ConnectionId, Inbound)>,
+    seats: Seats,
     peers: Peers,
     /// Questions that the replica has not answered yet.
     waiting: BTreeMap<Ticket, Waiting>,
     /// Proposals that found the replica full, in order.
     postponed: VecDeque<Postponed>,
     next_ticket: Ticket,
+    tally: Tally,
     /// Whether requests are read: not before what recovery found is adopted.
     is_serving: bool,
     is_stopped: bool,
@@ -62,6 +67,7 @@ pub struct Node {
 struct Waiting {
     caller: Caller,
     question: Question,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -91,6 +97,7 @@ impl Node {
         };
         let mut node = Node {
             names: Names::of(&config),
+            seats: Seats::new(config.connections_max, config.connections_reserved),
             config,
             replica,
             layout,
@@ -101,6 +108,7 @@ impl Node {
             waiting: BTreeMap::new(),
             postponed: VecDeque::new(),
             next_ticket: Ticket(0),
+            tally: Tally::default(),
             is_serving: false,
             is_stopped: false,
             inbox: VecDeque::new(),
@@ -158,6 +166,11 @@ impl Node {
         &self.replica
     }
 
+    /// What was counted, for those who watch.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
@@ -167,9 +180,12 @@ impl Node {
         if connection.is_outbound() {
             return self.peers.on_opened(connection, &self.names, out);
         }
-        if self.inbound.len() >= self.config.connections_max {
-            out.push(Output::Close { connection });
-            return;
+        if let Some(leaver) = self.seats.take(connection) {
+            self.tally.count_limit("max.connections");
+            self.close(leaver, out);
+            if leaver == connection {
+                return;
+            }
         }
         match self.find(connection) {
             Ok(_) => panic!("connection {connection} is opened twice"),
@@ -196,19 +212,40 @@ impl Node {
         let caller = Caller { connection, slot, listener, api, version, correlation };
         if !api.offer().serves(version) {
             let frame = api::unknown_api_versions(correlation);
-            return self.reply(caller, Reply::Frame(frame), out);
+            return self.reply(caller, Reply::Frame(frame, errors::UNSUPPORTED_VERSION), out);
         }
         let ticket = self.next_ticket;
         let cx = Context { now, config: &self.config, names: &self.names, replica: &self.replica, caller };
-        match api::serve(&cx, ticket, frame, &mut self.prng) {
+        let served = api::serve(&cx, ticket, frame, &mut self.prng);
+        if !self.seats.on_request(connection, self.asker(api, &served)) {
+            self.tally.count_limit("max.connections");
+            return self.close(connection, out);
+        }
+        match served {
             Ok(Served::Reply(reply)) => self.reply(caller, reply, out),
             Ok(Served::Wait(question, input)) => {
                 self.next_ticket = Ticket(ticket.0 + 1);
-                self.waiting.insert(ticket, Waiting { caller, question });
+                self.waiting.insert(ticket, Waiting { caller, question, since: now.monotonic });
                 self.hear(connection, input);
                 self.balance(connection, out);
             }
             Err(_) => self.close(connection, out),
+        }
+    }
+
+    /// Who would ask this. (An observer's Fetch is a stranger's.)
+    fn asker(&self, api: Api, served: &Result<Served, DecodeError>) -> Asker {
+        let is_voter = |fetch: &raft::message::FetchRequest| {
+            let voters = &self.config.raft.voters;
+            fetch.replica.is_some_and(|replica| voters.find(replica.id).is_some())
+        };
+        match served {
+            Ok(Served::Wait(Question::Raft, raft::Input::Request { body, .. })) => match body {
+                raft::Request::Fetch(fetch) if !is_voter(fetch) => Asker::Stranger,
+                _ => Asker::Voter,
+            },
+            _ if api == Api::ApiVersions => Asker::Anybody,
+            _ => Asker::Stranger,
         }
     }
 
@@ -217,6 +254,7 @@ impl Node {
         let is_behind = !self.postponed.is_empty() || self.replica.is_full();
         match input {
             raft::Input::Propose { deadline, .. } if is_behind && self.postponed.len() < self.config.postponed_max => {
+                self.tally.count_limit("unsynced bytes");
                 self.postponed.push_back(Postponed { connection, deadline, input });
             }
             input => self.inbox.push_back(input),
@@ -285,7 +323,10 @@ impl Node {
 
     fn on_answer(&mut self, now: Now, ticket: Ticket, body: Answer, out: &mut Vec<Output>) {
         let waiting = self.waiting.remove(&ticket).expect("invariant: a ticket is answered once");
-        let Waiting { caller, question } = waiting;
+        let Waiting { caller, question, since } = waiting;
+        if let Answer::Proposed(raft::Proposed::Committed(_)) = body {
+            self.tally.count_commit(now.monotonic.since(since));
+        }
         if self.find(caller.connection).is_err() {
             return;
         }
@@ -318,8 +359,14 @@ impl Node {
     fn reply(&mut self, caller: Caller, reply: Reply, out: &mut Vec<Output>) {
         let connection = caller.connection;
         let frame = match reply {
-            Reply::Frame(frame) => Some(frame),
-            Reply::Silent => None,
+            Reply::Frame(frame, error) => {
+                self.tally.count_request(caller.api, error);
+                Some(frame)
+            }
+            Reply::Silent => {
+                self.tally.count_request(caller.api, errors::NONE);
+                None
+            }
             Reply::Close => return self.close(connection, out),
         };
         let Ok(index) = self.find(connection) else { return };
@@ -343,6 +390,12 @@ impl Node {
             (true, true) | (false, false) => return,
         }
         inbound.is_held = !inbound.is_held;
+        if inbound.is_held && is_full {
+            self.tally.count_limit("requests in flight");
+        }
+        if inbound.is_held && is_postponed {
+            self.tally.count_limit("unflushed bytes");
+        }
     }
 
     fn close(&mut self, connection: ConnectionId, out: &mut Vec<Output>) {
@@ -351,6 +404,7 @@ impl Node {
     }
 
     fn forget(&mut self, connection: ConnectionId) {
+        self.seats.leave(connection);
         if let Ok(index) = self.find(connection) {
             self.inbound.remove(index);
         }

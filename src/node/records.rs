@@ -17,13 +17,13 @@ use kafka_protocol::messages::{
 };
 use uuid::Uuid;
 
-use crate::ids::{Epoch, Offset, ReplicaId};
+use crate::ids::{Epoch, Offset};
 use crate::node::answers::detached;
-use crate::node::api::{Context, Question, Reply, Served};
+use crate::node::exchange::{Context, Question, Reply, Served, leader_id};
 use crate::node::{errors, translate};
 use crate::protocol::codec;
 use crate::raft::{Acks, Answer, Input, Proposed, Published, ReadLimits, Refusal, Ticket};
-use crate::record::{Fault, RecordBatch};
+use crate::record::{Compression, Defect, Fault, RecordBatch};
 use crate::time::Instant;
 
 /// Which partition a request names, judged in the order in which it names them.
@@ -32,6 +32,8 @@ struct Roll<'a> {
     /// Topics are named by id from this version on.
     ids_from: i16,
     ours: Option<(usize, usize)>,
+    /// The first error that was found.
+    error: i16,
 }
 
 impl Roll<'_> {
@@ -40,7 +42,7 @@ impl Roll<'_> {
         let names = self.cx.names;
         let is_by_id = self.cx.caller.version >= self.ids_from;
         let is_topic = if is_by_id { topic.1 == names.topic_id } else { *topic.0 == names.topic };
-        match (is_topic, partition, self.ours) {
+        let error = match (is_topic, partition, self.ours) {
             (false, ..) if is_by_id => errors::UNKNOWN_TOPIC_ID,
             (false, ..) | (true, ..=-1 | 1.., _) => errors::UNKNOWN_TOPIC_OR_PARTITION,
             (true, 0, Some(_)) => errors::INVALID_REQUEST,
@@ -48,14 +50,18 @@ impl Roll<'_> {
                 self.ours = Some(place);
                 errors::NONE
             }
+        };
+        if self.error == errors::NONE {
+            self.error = error;
         }
+        error
     }
 }
 
 /// Produce: the batch of our partition becomes a proposal.
 pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_bytes: usize) -> Served {
     let is_silent = asked.acks == 0;
-    let mut roll = Roll { cx, ids_from: 13, ours: None };
+    let mut roll = Roll { cx, ids_from: 13, ours: None, error: errors::NONE };
     let mut records = None;
     let mut topics = Vec::with_capacity(asked.topic_data.len());
     for (index, topic) in asked.topic_data.into_iter().enumerate() {
@@ -73,7 +79,7 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
     }
     let mut response = ProduceResponse::default().with_responses(topics);
     let Some(place) = roll.ours else {
-        return Served::Reply(Reply::Frame(cx.respond(&response)).unless_silent(is_silent));
+        return Served::frame(cx.respond(&response), roll.error).unless_silent(is_silent);
     };
     let acks = match asked.acks {
         0 => Acks::None,
@@ -85,7 +91,7 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
         let why = "there are no transactions here".into();
         return refused_batch(cx, response, place, errors::INVALID_RECORD, why).unless_silent(is_silent);
     }
-    match batch(records.unwrap_or_default(), frame_bytes, cx.config.raft.batch_bytes_max) {
+    match batch(cx, records.unwrap_or_default(), frame_bytes) {
         Ok(batch) => {
             response.responses[place.0].partition_responses[place.1].error_code = errors::NONE;
             let deadline = wait(cx, asked.timeout_ms);
@@ -98,7 +104,8 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
 
 /// The one batch that a partition of a Produce holds, checked record by record. (Kafka from Produce 3 on:
 /// `ProduceRequest.validateRecords`, one batch per partition.)
-fn batch(records: Bytes, frame_bytes: usize, batch_bytes_max: usize) -> Result<RecordBatch, (i16, String)> {
+fn batch(cx: &Context<'_>, records: Bytes, frame_bytes: usize) -> Result<RecordBatch, (i16, String)> {
+    let batch_bytes_max = cx.config.raft.batch_bytes_max;
     if records.len() > batch_bytes_max {
         let why = format!("the batch has {} bytes, at most {batch_bytes_max} are allowed", records.len());
         return Err((errors::MESSAGE_TOO_LARGE, why));
@@ -110,9 +117,16 @@ fn batch(records: Bytes, frame_bytes: usize, batch_bytes_max: usize) -> Result<R
         let code = if is_damaged { errors::CORRUPT_MESSAGE } else { errors::INVALID_RECORD };
         (code, error.to_string())
     })?;
-    batch.validate_from_client().map_err(|invalid| match invalid.is_compressed {
-        true => (errors::UNSUPPORTED_COMPRESSION_TYPE, invalid.to_string()),
-        false => (errors::INVALID_RECORD, invalid.to_string()),
+    if batch.compression() == Some(Compression::Zstd) && cx.caller.version < PRODUCE_ZSTD_FROM {
+        let why = format!("zstd comes with Produce from version {PRODUCE_ZSTD_FROM} on");
+        return Err((errors::UNSUPPORTED_COMPRESSION_TYPE, why));
+    }
+    let invalid = batch.validate_from_client(cx.config.inflated_bytes_max);
+    invalid.map_err(|invalid| match invalid.defect {
+        Defect::UnknownCodec => (errors::UNSUPPORTED_COMPRESSION_TYPE, invalid.to_string()),
+        // The Java client halves such a batch and sends the halves.
+        Defect::TooLarge => (errors::MESSAGE_TOO_LARGE, invalid.to_string()),
+        Defect::Malformed => (errors::INVALID_RECORD, invalid.to_string()),
     })?;
     Ok(batch)
 }
@@ -127,27 +141,7 @@ fn refused_batch(
     let partition = &mut response.responses[place.0].partition_responses[place.1];
     partition.error_code = error;
     partition.error_message = Some(translate::text(&why)).filter(|_| cx.caller.version >= 8);
-    Served::frame(cx.respond(&response))
-}
-
-impl Served {
-    /// With `acks=0` nothing is answered; see [`Reply::unless_silent`].
-    fn unless_silent(self, is_silent: bool) -> Served {
-        match self {
-            Served::Reply(_) if is_silent => Served::Reply(Reply::Close),
-            served => served,
-        }
-    }
-}
-
-impl Reply {
-    /// With `acks=0` nothing is answered, so all that is left to say of an error is to close the connection.
-    pub fn unless_silent(self, is_silent: bool) -> Reply {
-        match is_silent {
-            true => Reply::Close,
-            false => self,
-        }
-    }
+    Served::frame(cx.respond(&response), error)
 }
 
 /// The fate of a proposal with `acks=0`: nothing is said, unless something is wrong.
@@ -172,13 +166,14 @@ pub fn produced(cx: &Context<'_>, mut response: ProduceResponse, place: (usize, 
         Answer::Refused(refusal) => partition.error_code = errors::of_produce(refusal),
         other => unreachable!("a proposal is answered with {other:?}"),
     }
-    if partition.error_code == errors::NOT_LEADER_OR_FOLLOWER && cx.caller.version >= 10 {
+    let error = partition.error_code;
+    if error == errors::NOT_LEADER_OR_FOLLOWER && cx.caller.version >= 10 {
         partition.current_leader = LeaderIdAndEpoch::default()
             .with_leader_id(leader_id(&published))
             .with_leader_epoch(published.epoch.as_i32());
         response.node_endpoints = cx.leader_at(&published).into_iter().map(produce_endpoint).collect();
     }
-    Reply::Frame(cx.respond(&response))
+    Reply::Frame(cx.respond(&response), error)
 }
 
 fn produce_endpoint(at: translate::LeaderAt) -> NodeEndpoint {
@@ -188,14 +183,16 @@ fn produce_endpoint(at: translate::LeaderAt) -> NodeEndpoint {
 
 /// A consumer's Fetch: the position in our partition becomes a read.
 pub fn fetch(cx: &Context<'_>, ticket: Ticket, asked: &FetchRequest) -> Served {
-    let respond = |response: &FetchResponse| {
-        Served::frame(codec::encode_fetch_response(cx.caller.version, cx.caller.correlation, response, None, &[]))
+    let respond = |response: &FetchResponse, error: i16| {
+        let frame = codec::encode_fetch_response(cx.caller.version, cx.caller.correlation, response, None, &[]);
+        Served::frame(frame, error)
     };
     // Sessions are optional: answering session 0 makes every request a full one. Nobody can have another.
     if asked.session_id != 0 {
-        return respond(&FetchResponse::default().with_error_code(errors::FETCH_SESSION_ID_NOT_FOUND));
+        let error = errors::FETCH_SESSION_ID_NOT_FOUND;
+        return respond(&FetchResponse::default().with_error_code(error), error);
     }
-    let mut roll = Roll { cx, ids_from: 13, ours: None };
+    let mut roll = Roll { cx, ids_from: 13, ours: None, error: errors::NONE };
     let (mut position, mut has_errors) = (None, false);
     let mut topics = Vec::with_capacity(asked.topics.len());
     for (index, topic) in asked.topics.iter().enumerate() {
@@ -213,7 +210,7 @@ pub fn fetch(cx: &Context<'_>, ticket: Ticket, asked: &FetchRequest) -> Served {
     }
     let response = FetchResponse::default().with_responses(topics);
     let (Some(place), Some(position)) = (roll.ours, position) else {
-        return respond(&response);
+        return respond(&response, roll.error);
     };
     let Some(from) = Offset::from_i64(position.fetch_offset) else {
         return Served::Reply(fetched(cx, response, place, Answer::Refused(Refusal::OutOfRange)));
@@ -278,13 +275,22 @@ pub fn fetched(cx: &Context<'_>, mut response: FetchResponse, place: (usize, usi
         }
         other => unreachable!("a read is answered with {other:?}"),
     }
+    if cx.caller.version < FETCH_ZSTD_FROM {
+        // What lies in front of the first zstd batch can still be read. (KIP-110.)
+        let readable = found.iter().take_while(|batch| batch.compression() != Some(Compression::Zstd)).count();
+        if readable == 0 && !found.is_empty() {
+            partition.error_code = errors::UNSUPPORTED_COMPRESSION_TYPE;
+        }
+        found.truncate(readable);
+    }
+    let error = partition.error_code;
     let (version, correlation) = (cx.caller.version, cx.caller.correlation);
-    Reply::Frame(codec::encode_fetch_response(version, correlation, &response, Some(place), &found))
+    Reply::Frame(codec::encode_fetch_response(version, correlation, &response, Some(place), &found), error)
 }
 
 /// ListOffsets: the latest offset is read with leadership confirmed, the earliest is known, a lookup by time is refused.
 pub fn list_offsets(cx: &Context<'_>, ticket: Ticket, asked: &ListOffsetsRequest) -> Served {
-    let mut roll = Roll { cx, ids_from: i16::MAX, ours: None };
+    let mut roll = Roll { cx, ids_from: i16::MAX, ours: None, error: errors::NONE };
     let mut position = None;
     let mut topics = Vec::with_capacity(asked.topics.len());
     for (index, topic) in asked.topics.iter().enumerate() {
@@ -301,7 +307,7 @@ pub fn list_offsets(cx: &Context<'_>, ticket: Ticket, asked: &ListOffsetsRequest
     }
     let mut response = ListOffsetsResponse::default().with_topics(topics);
     let (Some(place), Some(position)) = (roll.ours, position) else {
-        return Served::frame(cx.respond(&response));
+        return Served::frame(cx.respond(&response), roll.error);
     };
     let epoch = Epoch::from_i32(position.current_leader_epoch);
     match position.timestamp {
@@ -316,7 +322,7 @@ pub fn list_offsets(cx: &Context<'_>, ticket: Ticket, asked: &ListOffsetsRequest
         _ => {
             let partition = &mut response.topics[place.0].partitions[place.1];
             partition.error_code = errors::UNSUPPORTED_FOR_MESSAGE_FORMAT;
-            Served::frame(cx.respond(&response))
+            Served::frame(cx.respond(&response), errors::UNSUPPORTED_FOR_MESSAGE_FORMAT)
         }
     }
 }
@@ -355,7 +361,8 @@ pub fn listed_offsets(
         }
         other => unreachable!("a confirmation is answered with {other:?}"),
     }
-    Reply::Frame(cx.respond(&response))
+    let error = partition.error_code;
+    Reply::Frame(cx.respond(&response), error)
 }
 
 /// When a request that may wait `wish_ms` is answered at the latest.
@@ -364,11 +371,10 @@ fn wait(cx: &Context<'_>, wish_ms: i32) -> Instant {
     cx.now.monotonic + Duration::from_millis(u64::from(wish.min(cx.config.wait_ms_max)))
 }
 
-/// The leader's id on the wire, −1 for nobody.
-pub fn leader_id(published: &Published<'_>) -> BrokerId {
-    BrokerId(published.leader.map_or(-1, ReplicaId::as_i32))
-}
-
+/// The first version of Produce whose senders may use zstd. (Kafka: `ProduceRequest.validateRecords`.)
+const PRODUCE_ZSTD_FROM: i16 = 7;
+/// The first version of Fetch whose senders read zstd.
+const FETCH_ZSTD_FROM: i16 = 10;
 /// ListOffsets: the end of what is committed.
 const LATEST: i64 = -1;
 /// ListOffsets: the start of the log.

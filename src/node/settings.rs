@@ -32,8 +32,12 @@ pub struct ServerConfig {
     pub listeners: Vec<Listener>,
     /// Size at which segments roll, bytes. (`metadata.log.segment.bytes`, 1 GiB.)
     pub segment_bytes: u64,
+    /// How long nothing may move on a connection. (`connections.max.idle.ms`, 10 min.)
+    pub connection_idle_max: Duration,
     /// What a person should know, a sentence each.
     pub warnings: Vec<String>,
+    /// Keys of Kafka's files that mean nothing here, a sentence each, for who wants to know.
+    pub ignored: Vec<String>,
 }
 
 /// Why properties make no configuration.
@@ -62,15 +66,20 @@ impl ServerConfig {
         let settings = Settings { properties };
         let mut warnings = settings.unknown_keys();
         let id = settings.replica_id()?;
-        let (listeners, advertised) = settings.listeners(&mut warnings)?;
-        let voters = settings.voters(id, &advertised, &mut warnings)?;
+        let (listeners, mut advertised) = settings.listeners(&mut warnings)?;
+        let members = settings.members(id, &advertised, &mut warnings)?;
+        settings.heed_quorum(id, &members, &listeners, &mut advertised, &mut warnings);
+        let voters = voter_set(id, members, &advertised);
         let mut raft = raft::Config::new(id, voters);
         raft.listeners = advertised;
         settings.timeouts(&mut raft)?;
         let mut node = Config::new(raft);
         settings.names_and_limits(&mut node)?;
         let segment_bytes = settings.number("metadata.log.segment.bytes")?.unwrap_or(1 << 30);
-        Ok(ServerConfig { node, log_dir: settings.log_dir()?, listeners, segment_bytes, warnings })
+        let connection_idle_max = Duration::from_millis(settings.number("connections.max.idle.ms")?.unwrap_or(600_000));
+        let log_dir = settings.log_dir()?;
+        let ignored = settings.ignored_keys();
+        Ok(ServerConfig { node, log_dir, listeners, segment_bytes, connection_idle_max, warnings, ignored })
     }
 }
 
@@ -113,7 +122,7 @@ impl Settings<'_> {
         let advertised = bound.iter().map(|at| {
             let told = told.as_ref().and_then(|(_, told)| told.iter().find(|told| told.name == at.name));
             let told = told.unwrap_or(at);
-            match told.endpoint.host.is_empty() {
+            match is_everywhere(&told.endpoint) {
                 true => Listener { name: at.name.clone(), endpoint: Endpoint::new("localhost", told.endpoint.port) },
                 false => told.clone(),
             }
@@ -122,11 +131,17 @@ impl Settings<'_> {
         Ok((bound, advertised))
     }
 
-    fn voters(&self, id: ReplicaId, own: &[Listener], warnings: &mut Vec<String>) -> Result<VoterSet, SettingsError> {
+    /// Who votes, and where it is said to listen.
+    fn members(
+        &self,
+        id: ReplicaId,
+        own: &[Listener],
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<(ReplicaId, Endpoint)>, SettingsError> {
         let dynamic = self.given("controller.quorum.bootstrap.servers");
         let named = self.one_of(&["controller.quorum.voters", "quorum.voters"])?;
         let named = named.filter(|named| !named.value.trim().is_empty());
-        let members = match (named, dynamic) {
+        Ok(match (named, dynamic) {
             (Some(named), Some(dynamic)) => {
                 let reason = "static voters and controller.quorum.bootstrap.servers exclude each other".into();
                 return Err(SettingsError { at: vec![named.origin, dynamic.origin], reason });
@@ -140,18 +155,30 @@ impl Settings<'_> {
                 warnings.push(format!("no quorum is named: node {id} is a quorum of its own"));
                 vec![(id, own[0].endpoint.clone())]
             }),
+        })
+    }
+
+    /// What the quorum says of this node: a listener on every interface is advertised as the others know it, and one that
+    /// they look for in vain is worth a word.
+    fn heed_quorum(
+        &self,
+        id: ReplicaId,
+        members: &[(ReplicaId, Endpoint)],
+        bound: &[Listener],
+        own: &mut [Listener],
+        warnings: &mut Vec<String>,
+    ) {
+        let Some((_, told)) = members.iter().find(|(member, _)| *member == id) else {
+            return warnings.push(format!("node {id} is not among the voters: it observes"));
         };
-        if members.iter().all(|(member, _)| *member != id) {
-            warnings.push(format!("node {id} is not among the voters: it observes"));
+        let is_untold = self.given("advertised.listeners").is_none();
+        if is_untold && is_everywhere(&bound[0].endpoint) && bound[0].endpoint.port == told.port {
+            own[0].endpoint = told.clone();
         }
-        let voters = members.into_iter().map(|(member, endpoint)| {
-            let key = ReplicaKey::of(member);
-            match member == id {
-                true => Voter { key, endpoints: own.to_vec() },
-                false => Voter { key, endpoints: vec![Listener { name: own[0].name.clone(), endpoint }] },
-            }
-        });
-        Ok(VoterSet::new(voters.collect()))
+        // Behind a translated address that may be meant; everywhere else the others look for this node in vain.
+        if own.iter().all(|at| at.endpoint != *told) {
+            warnings.push(format!("the quorum has node {id} at {told}, but it is advertised at {}", own[0].endpoint));
+        }
     }
 
     /// `quorum.bootstrap.voters=1,2,3` names ids, `quorum.bootstrap.servers` endpoints; they are paired by position.
@@ -184,12 +211,12 @@ impl Settings<'_> {
             Ok(())
         };
         // The prototype's name of what became the backoff.
-        if let Some(jitter) = self.properties.find("quorum.election.jitter.max.ms") {
-            raft.election_backoff_max = Duration::from_millis(number(jitter)?);
+        let backoff = ["controller.quorum.election.backoff.max.ms", "quorum.election.backoff.max.ms"];
+        if let Some(property) = self.one_of(&[backoff[0], backoff[1], "quorum.election.jitter.max.ms"])? {
+            raft.election_backoff_max = Duration::from_millis(number(property)?);
         }
         duration("election.timeout.ms", &mut raft.election_timeout)?;
         duration("fetch.timeout.ms", &mut raft.fetch_timeout)?;
-        duration("election.backoff.max.ms", &mut raft.election_backoff_max)?;
         duration("request.timeout.ms", &mut raft.request_timeout)?;
         duration("retry.backoff.ms", &mut raft.retry_backoff)?;
         if let Some(property) = self.one_of(&["controller.quorum.fetch.max.bytes", "quorum.fetch.max.bytes"])? {
@@ -286,6 +313,23 @@ impl Settings<'_> {
         });
         repeated.chain(unknown).collect()
     }
+
+    fn ignored_keys(&self) -> Vec<String> {
+        let ignored = self.properties.iter().filter(|property| IGNORED.contains(&&property.key[..]));
+        ignored.map(|property| format!("{}: {} means nothing here", property.origin, property.key)).collect()
+    }
+}
+
+/// The members, this one with all of its listeners.
+fn voter_set(id: ReplicaId, members: Vec<(ReplicaId, Endpoint)>, own: &[Listener]) -> VoterSet {
+    let voters = members.into_iter().map(|(member, endpoint)| {
+        let key = ReplicaKey::of(member);
+        match member == id {
+            true => Voter { key, endpoints: own.to_vec() },
+            false => Voter { key, endpoints: vec![Listener { name: own[0].name.clone(), endpoint }] },
+        }
+    });
+    VoterSet::new(voters.collect())
 }
 
 /// `id@host:port,…`.
@@ -326,9 +370,12 @@ fn listeners(property: &Property) -> Result<Vec<Listener>, SettingsError> {
 fn endpoint(property: &Property, text: &str) -> Result<Endpoint, SettingsError> {
     let expected = || wrong(property, format!("expected host:port, found {text:?}"));
     let at = text.split_once("://").map_or(text, |(_, at)| at);
-    let (host, port) = at.rsplit_once(':').ok_or_else(expected)?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(Endpoint::new(host, port.parse().map_err(|_| expected())?))
+    Endpoint::parse(at).ok_or_else(expected)
+}
+
+/// Whether it stands for every interface, which is nothing to connect to.
+fn is_everywhere(endpoint: &Endpoint) -> bool {
+    matches!(&*endpoint.host, "" | "0.0.0.0" | "::")
 }
 
 fn replica_id(property: &Property, text: &str) -> Result<ReplicaId, SettingsError> {
@@ -368,12 +415,12 @@ fn distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-/// Every key that means something here, and those of Kafka's sample files that may stand there without meaning
-/// anything.
+/// Every key that may stand in a file without a warning.
 const KEYS: &[&str] = &[
     "advertised.listeners",
     "broker.id",
     "cluster.id",
+    "connections.max.idle.ms",
     "controller.listener.names",
     "controller.quorum.append.linger.ms",
     "controller.quorum.bootstrap.servers",
@@ -417,6 +464,22 @@ const KEYS: &[&str] = &[
     "socket.request.max.bytes",
     "socket.send.buffer.bytes",
     "verbose",
+    "zookeeper.connect",
+    "zookeeper.connection.timeout.ms",
+];
+
+/// Those of them that Kafka's sample files carry and that have nothing to set here.
+const IGNORED: &[&str] = &[
+    "controller.quorum.append.linger.ms",
+    "controller.quorum.fetch.snapshot.max.bytes",
+    "inter.broker.listener.name",
+    "listener.security.protocol.map",
+    "num.io.threads",
+    "num.network.threads",
+    "process.roles",
+    "quorum.append.linger.ms",
+    "socket.receive.buffer.bytes",
+    "socket.send.buffer.bytes",
     "zookeeper.connect",
     "zookeeper.connection.timeout.ms",
 ];

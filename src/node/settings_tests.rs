@@ -25,6 +25,7 @@ fn the_files_of_the_readme_start_three_nodes() {
     assert_eq!(config.listeners, config.node.advertised);
     assert!(config.node.verbose);
     assert_eq!(config.warnings, [""; 0]);
+    assert_eq!(config.ignored, ["line 7: zookeeper.connect means nothing here"]);
     assert_eq!(&*config.node.cluster_id, "AAAAAAAAAAAAAAAAAAAAAA");
     assert_eq!(config.node.raft.election_timeout, Duration::from_secs(1), "today's default");
 }
@@ -50,6 +51,25 @@ fn a_node_without_a_quorum_is_one() {
     assert_eq!(voters(&config), ["0@localhost:9092"]);
     assert_eq!(config.listeners[0].endpoint, Endpoint::new("", 9092), "every address is bound");
     assert_eq!(config.warnings, ["no quorum is named: node 0 is a quorum of its own"]);
+}
+
+#[test]
+fn a_node_that_is_not_where_the_quorum_looks_for_it_is_told() {
+    let config = read("node.id=1\nlisteners=PLAINTEXT://h:9092\nlog.dirs=d\nquorum.voters=1@h:9093,2@i:9093");
+    assert_eq!(
+        config.expect("well-formed").warnings,
+        ["the quorum has node 1 at h:9093, but it is advertised at h:9092"]
+    );
+}
+
+#[test]
+fn a_listener_on_every_interface_is_advertised_as_the_quorum_knows_it() {
+    for host in ["", "0.0.0.0", "[::]"] {
+        let text = format!("node.id=1\nlisteners=PLAINTEXT://{host}:9092\nlog.dirs=d\nquorum.voters=1@h:9092,2@i:9092");
+        let config = read(&text).expect("well-formed");
+        assert_eq!(config.node.advertised[0].endpoint, Endpoint::new("h", 9092), "{host:?}");
+        assert_eq!(config.warnings, [""; 0]);
+    }
 }
 
 #[test]
@@ -86,6 +106,10 @@ fn contradictions_name_both_places() {
         ("node.id=-1", "line 3: node.id: expected a node id of 0 or more, found \"-1\""),
         ("node.id=1\nquorum.voters=1@a", "line 4: quorum.voters: expected host:port, found \"a\""),
         ("node.id=1\nverbose=yes", "line 4: verbose: expected true or false, found \"yes\""),
+        (
+            "node.id=1\nquorum.election.jitter.max.ms=5\nquorum.election.backoff.max.ms=6",
+            "line 5 and line 4: quorum.election.backoff.max.ms is \"6\" and quorum.election.jitter.max.ms is \"5\"",
+        ),
         ("", "node.id (or broker.id) is missing"),
     ];
     for (text, error) in cases {

@@ -162,9 +162,9 @@ impl Context {
         self.voters().iter().filter(move |voter| voter.key.id != me)
     }
 
-    /// Half of the longest election timeout. Never nothing: elections that end when they begin would go on for ever.
+    /// Half of the longest election timeout.
     pub fn election_timeout(&self) -> Duration {
-        self.config.election_timeout.max(Duration::from_millis(1))
+        self.config.election_timeout.max(TIMER_MIN)
     }
 
     /// T and up to as much again. (Kafka: `QuorumState.randomElectionTimeoutMs`.)
@@ -302,7 +302,7 @@ impl Context {
 
     /// Sends a request to a peer that is ready.
     pub fn send(&mut self, peer: Peer, to: Destination, asked: Asked, body: Request) {
-        let call = self.calls.start(peer, asked, self.instant() + self.config.request_timeout);
+        let call = self.calls.start(peer, asked, self.instant() + self.config.request_timeout.max(TIMER_MIN));
         self.out.push(Effect::Send { to, call, body });
     }
 
@@ -318,7 +318,7 @@ impl Context {
     }
 
     pub fn back_off(&mut self, peer: Peer) {
-        let until = self.instant() + self.config.retry_backoff;
+        let until = self.instant() + self.config.retry_backoff.max(TIMER_MIN);
         self.calls.back_off(peer, until);
     }
 
@@ -366,6 +366,9 @@ impl Context {
         self.election.leader_endpoint.as_ref().or_else(|| self.voters().endpoint(leader))
     }
 }
+
+/// The shortest of timers: one of nothing would be a busy loop, and Kafka's settings allow zero.
+pub(super) const TIMER_MIN: Duration = Duration::from_millis(1);
 
 /// The epoch after this one; `None` at the edge of Kafka's 31 bits, which only a forged message can reach.
 pub(super) fn next_epoch(epoch: Epoch) -> Option<Epoch> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ids::{Endpoint, Epoch, ReplicaId, ReplicaKey};
 use crate::quirk::Quirk;
 use crate::raft::calls::Peer;
-use crate::raft::context::{Context, Leaving, Reachable};
+use crate::raft::context::{Context, Leaving, Reachable, TIMER_MIN};
 use crate::raft::message::{BeginQuorumEpochRequest, EndQuorumEpochRequest, FetchRequest, ResponseBody, VoteRequest};
 use crate::raft::role::{Role, Transition};
 use crate::raft::{ErrorCode, LinkId, Note, Replica, Request, Ticket, transition};
@@ -204,20 +204,53 @@ fn would_grant(role: &Role, ctx: &Context, request: &VoteRequest, candidate: Rep
 /// When a follower of a leaving leader campaigns, by its place among the successors. (Kafka:
 /// `LeaderState` / `strictExponentialElectionBackoffMs`.)
 fn successor_deadline(ctx: &Context, successors: &[ReplicaKey]) -> Instant {
-    let longest = ctx.config.election_backoff_max;
     let place = successors.iter().position(|successor| successor.admits(ctx.key));
+    let wait = successor_wait(ctx.config.election_backoff_max, place, successors.len());
     let is_first = successors.is_empty() || place == Some(0);
-    let wait = match (place, successors.len()) {
-        _ if is_first => Duration::ZERO,
-        (None, _) => longest,
-        (Some(place), count) => {
+    assert!(is_first == wait.is_zero(), "the first successor campaigns at once, and nobody else");
+    ctx.instant() + wait
+}
+
+/// Each waits twice as long as the one before, the last one, and whoever is not named, `longest`. (In Kafka a long list
+/// makes nothing of the first waits; then all would campaign at once and split the votes.)
+fn successor_wait(longest: Duration, place: Option<usize>, count: usize) -> Duration {
+    let wait = match place {
+        _ if count == 0 => return Duration::ZERO,
+        Some(0) => return Duration::ZERO,
+        None => longest,
+        Some(place) => {
             let step = longest / 1u32.checked_shl(count as u32 - 1).unwrap_or(u32::MAX);
             let factor = 1u32.checked_shl(place as u32 - 1).unwrap_or(u32::MAX);
             step.saturating_mul(factor).min(longest)
         }
     };
-    // All at once they would split the votes. (In Kafka a long list makes nothing of the wait.)
-    let wait = if is_first { wait } else { wait.max(Duration::from_millis(1)) };
-    assert!(is_first == wait.is_zero(), "the first successor campaigns at once, and nobody else");
-    ctx.instant() + wait
+    wait.max(TIMER_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (Kafka: `QuorumState.strictExponentialElectionBackoffMs`, in its own words, where it does not round to nothing.)
+    fn naive(longest_ms: u64, place: usize, count: usize) -> u64 {
+        if place == 0 {
+            return 0;
+        }
+        if place >= count {
+            return longest_ms;
+        }
+        longest_ms.min((longest_ms >> (count - 1)) << (place - 1))
+    }
+
+    #[test]
+    fn successors_wait_as_in_kafka() {
+        for count in 0..9 {
+            for place in 0..count + 1 {
+                let known = (place < count).then_some(place);
+                let expected = if count == 0 { 0 } else { naive(1024, place, count) };
+                let wait = successor_wait(Duration::from_millis(1024), known, count);
+                assert_eq!(wait, Duration::from_millis(expected), "{place} of {count}");
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::ids::{Epoch, Offset};
+use crate::record::compress::Compression;
 use crate::record::primitives::Reader;
 use crate::record::{HEADER_BYTES, ProducerStamp};
 use crate::time::Timestamp;
@@ -163,9 +164,9 @@ impl RecordBatch {
         self.header.attributes & CONTROL != 0
     }
 
-    /// Whether the body is compressed, by whatever codec.
-    pub fn is_compressed(&self) -> bool {
-        self.header.attributes & COMPRESSION != 0
+    /// How the body is compressed; `None` for a number that names no codec.
+    pub fn compression(&self) -> Option<Compression> {
+        Compression::of(self.header.attributes)
     }
 
     /// The idempotent producer that wrote it, if one did.

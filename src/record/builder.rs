@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::ids::{Epoch, Offset};
 use crate::record::batch::CONTROL;
+use crate::record::compress::{Compression, deflate};
 use crate::record::primitives::{put_nullable, put_varint};
 use crate::record::{BatchHeader, ControlRecord, ProducerStamp, RecordBatch};
 use crate::time::Timestamp;
@@ -13,6 +14,7 @@ use crate::time::Timestamp;
 pub struct BatchBuilder {
     timestamp: Timestamp,
     producer: Option<ProducerStamp>,
+    compression: Compression,
     records: Vec<u8>,
     count: u32,
 }
@@ -20,13 +22,20 @@ pub struct BatchBuilder {
 impl BatchBuilder {
     /// A builder of a data batch whose records all carry `timestamp`.
     pub fn new(timestamp: Timestamp) -> BatchBuilder {
-        BatchBuilder { timestamp, producer: None, records: Vec::new(), count: 0 }
+        BatchBuilder { timestamp, producer: None, compression: Compression::None, records: Vec::new(), count: 0 }
     }
 
     /// Marks the batch as an idempotent producer's.
     #[must_use]
     pub fn producer(mut self, producer: ProducerStamp) -> BatchBuilder {
         self.producer = Some(producer);
+        self
+    }
+
+    /// Compresses the records when the batch is sealed.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> BatchBuilder {
+        self.compression = compression;
         self
     }
 
@@ -72,7 +81,7 @@ impl BatchBuilder {
             length: 0,
             leader_epoch,
             crc: 0,
-            attributes,
+            attributes: attributes | self.compression.bits(),
             last_offset_delta: self.count - 1,
             base_timestamp: self.timestamp,
             max_timestamp: self.timestamp,
@@ -81,7 +90,11 @@ impl BatchBuilder {
             base_sequence: producer.base_sequence,
             record_count: self.count,
         };
-        RecordBatch::seal(header, Bytes::from(self.records))
+        let body = match self.compression {
+            Compression::None => self.records,
+            codec => deflate(codec, &self.records),
+        };
+        RecordBatch::seal(header, Bytes::from(body))
     }
 }
 

@@ -9,6 +9,7 @@
 //! skipped, and unknown tagged fields.
 
 use crate::ids::{DirectoryId, Endpoint, Listener, ReplicaId};
+use crate::record::compress::Compression;
 use crate::record::primitives::{Reader, put_compact_text, put_uvarint};
 use crate::record::record::Spans;
 use crate::record::{DecodeError, HEADER_BYTES, RecordBatch};
@@ -48,12 +49,12 @@ pub struct VoterRecord {
 impl ControlRecord {
     /// The control records of a control batch, in order. Errors count bytes from the front of the batch.
     pub fn parse_batch(batch: &RecordBatch) -> Result<Vec<ControlRecord>, DecodeError> {
-        if !batch.is_control() || batch.is_compressed() {
+        if !batch.is_control() || batch.compression() != Some(Compression::None) {
             let found = format!("{:#06x}", batch.header.attributes);
             return Err(DecodeError::new(21, "attributes", "an uncompressed control batch", found));
         }
         let mut records = Vec::new();
-        let mut spans = Spans::new(batch);
+        let mut spans = Spans::new(&batch.body);
         while let Some(span) = spans.next_span()? {
             let [key, value] = [("control key", span.key), ("control value", span.value)].map(|(what, range)| {
                 let range = range.ok_or_else(|| DecodeError::new(HEADER_BYTES, what, "bytes", "null"))?;
@@ -66,6 +67,11 @@ impl ControlRecord {
             return Err(DecodeError::new(57, "record count", expected, batch.header.record_count));
         }
         Ok(records)
+    }
+
+    /// One control record, from the key and the value of a record. Errors count bytes from the front of either.
+    pub fn parse(key: &[u8], value: &[u8]) -> Result<ControlRecord, DecodeError> {
+        ControlRecord::read(Reader::new(key, 0), Reader::new(value, 0))
     }
 
     /// The number of the record's type. (Kafka: `ControlRecordType`.)

@@ -2,12 +2,14 @@
 //!
 //! A batch is 61 header bytes and a body. The header is decoded once into [`BatchHeader`]; the body stays a slice of the
 //! buffer it arrived in. Base offset and leader epoch lie outside the checksum, so the leader stamps them by encoding 61
-//! bytes anew, and the body travels from socket to disk to follower without being copied.
+//! bytes anew, and the body travels from socket to disk to follower without being copied. That holds for compressed bodies,
+//! too: [`compress`] looks into them only where somebody reads records.
 //!
 //! This module does not know what an epoch means, nor where a batch is kept.
 
 pub mod batch;
 pub mod builder;
+pub mod compress;
 pub mod control;
 mod primitives;
 pub mod record;
@@ -15,8 +17,9 @@ pub mod writer;
 
 pub use batch::{BatchHeader, Batches, DecodeError, Fault, RecordBatch};
 pub use builder::BatchBuilder;
+pub use compress::{Compression, INFLATED_BYTES_MAX};
 pub use control::{ControlRecord, VoterRecord};
-pub use record::{InvalidRecord, Record, Records};
+pub use record::{Defect, InvalidRecord, Record, Records};
 pub use writer::{BatchWriter, Shape};
 
 /// Bytes of a batch header. (Kafka: `DefaultRecordBatch.RECORD_BATCH_OVERHEAD`.)

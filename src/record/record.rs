@@ -12,8 +12,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::record::batch::{COMPRESSION, CONTROL, LOG_APPEND_TIME, TRANSACTIONAL};
+use crate::record::compress::{InflateError, inflate};
 use crate::record::primitives::Reader;
-use crate::record::{DecodeError, HEADER_BYTES, RecordBatch};
+use crate::record::{Compression, DecodeError, HEADER_BYTES, INFLATED_BYTES_MAX, RecordBatch};
 
 /// One record, its key and value shared with the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +27,46 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// The value; `None` for a tombstone.
     pub value: Option<Bytes>,
-    /// How many headers follow (their bytes are checked and skipped).
+    /// How many headers follow.
     pub header_count: u32,
+    /// The headers as they were written, checked; [`Record::header_keys`] takes them apart.
+    pub headers: Bytes,
 }
 
-/// Why a client's batch may not enter the log (error 87 INVALID_RECORD, or 76 for compression).
+impl Record {
+    /// The names of the headers, in order. Java strings: what is not UTF-8 becomes U+FFFD.
+    pub fn header_keys(&self) -> Vec<String> {
+        let mut reader = Reader::new(&self.headers, 0);
+        let mut keys = Vec::new();
+        for _ in 0..self.header_count {
+            let Ok(Some(key)) = reader.nullable("header key") else { break };
+            keys.push(String::from_utf8_lossy(&self.headers[key]).into_owned());
+            if reader.nullable("header value").is_err() {
+                break;
+            }
+        }
+        keys
+    }
+}
+
+/// Why a client's batch may not enter the log, or why its records cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRecord {
     /// What was wrong, in words, with the record's index where one is to blame.
     pub reason: String,
-    /// Whether compression alone is the reason.
-    pub is_compressed: bool,
+    /// What kind of wrong.
+    pub defect: Defect,
+}
+
+/// What kind of mistake makes a batch invalid. Clients are told by different error codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defect {
+    /// It breaks the format, or claims what a client may not claim.
+    Malformed,
+    /// No codec has its number.
+    UnknownCodec,
+    /// There are more bytes in the compressed body than may be.
+    TooLarge,
 }
 
 impl fmt::Display for InvalidRecord {
@@ -48,18 +78,22 @@ impl fmt::Display for InvalidRecord {
 impl std::error::Error for InvalidRecord {}
 
 impl RecordBatch {
-    /// The records, in order. Errors are possible only for a batch that was never validated; the walk ends after one.
-    pub fn records(&self) -> Records<'_> {
-        Records { batch: self, spans: Spans::new(self), is_over: false }
+    /// The records, in order; those of a compressed batch are inflated now, [`INFLATED_BYTES_MAX`] bytes at most. Errors
+    /// are possible only for a batch that was never validated; the walk ends after one.
+    pub fn records(&self) -> Records {
+        let body = self.inflated(INFLATED_BYTES_MAX);
+        let (body, error) = body.map_or_else(|error| (Bytes::new(), Some(error)), |body| (body, None));
+        Records { body, at: 0, error }
     }
 
-    /// Walks a batch that a client wants appended: uncompressed, not control, not transactional, offset deltas 0..n−1,
-    /// counts and lengths that match. Without this walk a client could forge a KRAFT_VOTERS record. (Kafka:
-    /// `LogValidator`, `UnifiedLog.analyzeAndValidateRecords`.) A max timestamp that no record has is let through: it
-    /// misleads only searches by time.
-    pub fn validate_from_client(&self) -> Result<(), InvalidRecord> {
+    /// Walks a batch that a client wants appended: not control, not transactional, offset deltas 0..n−1, counts and
+    /// lengths that match; if it is compressed, with at most `inflated_bytes_max` bytes of records in it. Without this
+    /// walk a client could forge a KRAFT_VOTERS record. (Kafka: `LogValidator`, `UnifiedLog.analyzeAndValidateRecords`.)
+    /// A max timestamp that no record has is let through: it misleads only searches by time.
+    pub fn validate_from_client(&self, inflated_bytes_max: usize) -> Result<(), InvalidRecord> {
         self.validate_client_header()?;
-        let mut spans = Spans::new(self);
+        let body = self.inflated(inflated_bytes_max)?;
+        let mut spans = Spans::new(&body);
         for index in 0..self.header.record_count {
             let span = match spans.next_span() {
                 Ok(Some(span)) => span,
@@ -78,6 +112,24 @@ impl RecordBatch {
             0 => Ok(()),
             rest => invalid(format!("{rest} bytes after the last of {} records", self.header.record_count)),
         }
+    }
+
+    /// The body without its compression; an uncompressed one is shared.
+    fn inflated(&self, bytes_max: usize) -> Result<Bytes, InvalidRecord> {
+        let number = self.header.attributes & COMPRESSION;
+        let Some(codec) = self.compression() else {
+            return Err(InvalidRecord { reason: format!("no codec is number {number}"), defect: Defect::UnknownCodec });
+        };
+        if codec == Compression::None {
+            return Ok(self.body.clone());
+        }
+        inflate(codec, &self.body, bytes_max).map(Bytes::from).map_err(|error| {
+            let defect = match error {
+                InflateError::TooLarge(_) => Defect::TooLarge,
+                InflateError::Damaged(_) => Defect::Malformed,
+            };
+            InvalidRecord { reason: format!("{} body: {error}", codec.name()), defect }
+        })
     }
 
     /// What can be said without looking into the body.
@@ -110,39 +162,37 @@ impl RecordBatch {
         if producer != (-1, -1, -1) && !is_idempotent {
             return invalid(format!("producer id {}, epoch {}, sequence {}", producer.0, producer.1, producer.2));
         }
-        if self.is_compressed() {
-            let reason = format!("compression {} is not supported", attributes & COMPRESSION);
-            return Err(InvalidRecord { reason, is_compressed: true });
-        }
         Ok(())
     }
 }
 
 /// The records of one batch, in order.
-#[derive(Debug)]
-pub struct Records<'a> {
-    batch: &'a RecordBatch,
-    spans: Spans<'a>,
-    is_over: bool,
+#[derive(Clone, Debug)]
+pub struct Records {
+    body: Bytes,
+    at: usize,
+    /// What will be said next, and last.
+    error: Option<InvalidRecord>,
 }
 
-impl Iterator for Records<'_> {
+impl Iterator for Records {
     type Item = Result<Record, InvalidRecord>;
 
     fn next(&mut self) -> Option<Result<Record, InvalidRecord>> {
-        if self.is_over {
-            return None;
+        if let Some(error) = self.error.take() {
+            return Some(Err(error));
         }
-        if self.batch.is_compressed() {
-            self.is_over = true;
-            let reason = "the records are compressed".into();
-            return Some(Err(InvalidRecord { reason, is_compressed: true }));
-        }
-        match self.spans.next_span() {
-            Ok(Some(span)) => Some(Ok(span.record(&self.batch.body))),
+        let mut spans = Spans { reader: Reader::new(&self.body[self.at..], HEADER_BYTES + self.at) };
+        match spans.next_span() {
             Ok(None) => None,
+            Ok(Some(span)) => {
+                let next = self.at + spans.reader.at();
+                let record = span.record(&self.body, self.at);
+                self.at = next;
+                Some(Ok(record))
+            }
             Err(error) => {
-                self.is_over = true;
+                self.at = self.body.len();
                 Some(invalid(error.to_string()))
             }
         }
@@ -157,29 +207,33 @@ pub(in crate::record) struct Span {
     pub(in crate::record) key: Option<Range<usize>>,
     pub(in crate::record) value: Option<Range<usize>>,
     pub(in crate::record) header_count: u32,
+    pub(in crate::record) headers: Range<usize>,
 }
 
 impl Span {
-    fn record(self, body: &Bytes) -> Record {
+    /// The record itself, when the span was counted from byte `origin` of the body on.
+    fn record(self, body: &Bytes, origin: usize) -> Record {
+        let part = |range: Range<usize>| body.slice(origin + range.start..origin + range.end);
         Record {
             offset_delta: self.offset_delta,
             timestamp_delta: self.timestamp_delta,
-            key: self.key.map(|range| body.slice(range)),
-            value: self.value.map(|range| body.slice(range)),
+            key: self.key.map(part),
+            value: self.value.map(part),
             header_count: self.header_count,
+            headers: if self.header_count == 0 { Bytes::new() } else { part(self.headers) },
         }
     }
 }
 
-/// Walks an uncompressed body without making anything. Errors count bytes from the front of the batch.
+/// Walks a body that is not compressed without making anything. Errors count bytes from the front of the batch.
 #[derive(Debug)]
 pub(in crate::record) struct Spans<'a> {
     reader: Reader<'a>,
 }
 
 impl<'a> Spans<'a> {
-    pub(in crate::record) fn new(batch: &'a RecordBatch) -> Spans<'a> {
-        Spans { reader: Reader::new(&batch.body, HEADER_BYTES) }
+    pub(in crate::record) fn new(body: &'a [u8]) -> Spans<'a> {
+        Spans { reader: Reader::new(body, HEADER_BYTES) }
     }
 
     /// The next record, `None` after the last byte.
@@ -203,6 +257,7 @@ impl<'a> Spans<'a> {
         let header_count = reader.varint("header count")?;
         let header_count =
             u32::try_from(header_count).map_err(|_| reader.error("header count", "0 or more", header_count))?;
+        let headers = reader.at();
         for _ in 0..header_count {
             if reader.nullable("header key")?.is_none() {
                 return Err(reader.error("header key", "a key", "null"));
@@ -213,7 +268,7 @@ impl<'a> Spans<'a> {
             let found = format!("one that ends {} bytes off", reader.at().abs_diff(end));
             return Err(reader.error("record length", format!("a record of {length} bytes"), found));
         }
-        Ok(Some(Span { offset_delta, timestamp_delta, key, value, header_count }))
+        Ok(Some(Span { offset_delta, timestamp_delta, key, value, header_count, headers: headers..end }))
     }
 }
 
@@ -221,5 +276,5 @@ impl<'a> Spans<'a> {
 const NO_TIMESTAMP: i64 = -1;
 
 fn invalid<T>(reason: String) -> Result<T, InvalidRecord> {
-    Err(InvalidRecord { reason, is_compressed: false })
+    Err(InvalidRecord { reason, defect: Defect::Malformed })
 }

@@ -185,7 +185,7 @@ mod tests {
         assert!(writer.push(&keyed, |place| place.copy_from_slice(b"c")));
         let (bytes, _) = writer.seal(None);
         let batch = RecordBatch::parse_produced(&bytes).expect("whole");
-        assert_eq!(batch.validate_from_client(), Ok(()));
+        assert_eq!(batch.validate_from_client(crate::record::INFLATED_BYTES_MAX), Ok(()));
         assert_eq!((batch.header.base_timestamp, batch.header.max_timestamp), (Timestamp(500), Timestamp(900)));
         let deltas: Vec<i64> = batch.records().map(|record| record.expect("whole").timestamp_delta).collect();
         assert_eq!(deltas, [0, -100, 400]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::{Ask, AskId, Config, Input, Output, Session, Told};
 use crate::prng::Prng;
+use crate::server::addresses::Policy;
 use crate::server::clock::Clock;
 use crate::server::network::{Event, Limits, Network};
 use crate::time::Instant;
@@ -28,7 +29,7 @@ impl Client {
 
     /// The same, with a clock that others go by, too.
     pub fn with_clock(config: Config, prng: Prng, clock: Clock) -> io::Result<Client> {
-        let limits = Limits { connections_max: 0, frame_bytes_max: FRAME_BYTES_MAX };
+        let limits = Limits { frame_bytes_max: FRAME_BYTES_MAX, idle_max: IDLE_MAX, names: Policy::All };
         Ok(Client {
             session: Session::new(config, prng),
             network: Network::new(limits)?,
@@ -94,6 +95,9 @@ impl Client {
 
 /// Largest frame that a broker may send, 100 MiB.
 const FRAME_BYTES_MAX: usize = 100 << 20;
+
+/// How long nothing may move on a connection, 9 min. (Kafka's clients: `connections.max.idle.ms`.)
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(540);
 
 /// How long one wait may take; a session always has a deadline before that.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -13,6 +13,7 @@ use mio::net::TcpStream;
 
 use crate::protocol::frame::FrameError;
 use crate::protocol::{Frame, FrameCutter};
+use crate::time::Instant;
 
 /// A connection, or the attempt to make one.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Connection {
     pub is_writable: bool,
     /// It stands in the queue of connections to read from.
     pub is_queued: bool,
+    /// When bytes moved on it last, either way.
+    pub used_at: Instant,
     /// Bytes it may still read in this turn.
     share_bytes: usize,
     incoming: FrameCutter,
@@ -63,7 +66,7 @@ pub enum Incoming {
 
 impl Connection {
     /// A connection around a socket, on which frames of more than `frame_bytes_max` bytes end it.
-    pub fn new(socket: TcpStream, stage: Stage, frame_bytes_max: usize) -> Connection {
+    pub fn new(socket: TcpStream, stage: Stage, frame_bytes_max: usize, now: Instant) -> Connection {
         Connection {
             socket,
             stage,
@@ -71,6 +74,7 @@ impl Connection {
             is_readable: true,
             is_writable: true,
             is_queued: false,
+            used_at: now,
             share_bytes: TURN_BYTES,
             incoming: FrameCutter::new(frame_bytes_max),
             outgoing: VecDeque::new(),
@@ -80,7 +84,12 @@ impl Connection {
 
     /// Whether frames may be taken from it: it stands, is not held, and its peer takes what we send.
     pub fn may_read(&self) -> bool {
-        matches!(self.stage, Stage::Open) && !self.is_held && self.outgoing_bytes < OUTGOING_BYTES_CHOKE
+        matches!(self.stage, Stage::Open) && !self.is_held && !self.is_choked()
+    }
+
+    /// Whether its peer must first take what was sent before anything more is read from it.
+    pub fn is_choked(&self) -> bool {
+        self.outgoing_bytes >= OUTGOING_BYTES_CHOKE
     }
 
     /// Begins a turn with a full share of bytes to read.
@@ -89,7 +98,7 @@ impl Connection {
     }
 
     /// The next frame; reads from the socket until there is one or this turn's share is used up.
-    pub fn read(&mut self) -> Incoming {
+    pub fn read(&mut self, now: Instant) -> Incoming {
         loop {
             match self.incoming.next_frame() {
                 Ok(Some(frame)) => return Incoming::Frame(frame),
@@ -103,6 +112,7 @@ impl Connection {
             match self.socket.read(self.incoming.space()) {
                 Ok(0) => return Incoming::Over,
                 Ok(count) => {
+                    self.used_at = now;
                     self.incoming.filled(count);
                     self.share_bytes = self.share_bytes.saturating_sub(count);
                 }
@@ -127,7 +137,7 @@ impl Connection {
     }
 
     /// Sends as much as the socket takes.
-    pub fn write(&mut self) -> io::Result<()> {
+    pub fn write(&mut self, now: Instant) -> io::Result<()> {
         while self.is_writable && !self.outgoing.is_empty() {
             let mut slices = [IoSlice::new(&[]); WRITE_PARTS_MAX];
             let count = self.outgoing.len().min(WRITE_PARTS_MAX);
@@ -136,7 +146,10 @@ impl Connection {
             }
             match self.socket.write_vectored(&slices[..count]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => self.sent(written),
+                Ok(written) => {
+                    self.used_at = now;
+                    self.sent(written);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_writable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

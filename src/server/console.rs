@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, BufWriter, Write};
+use std::str::FromStr;
 
 use crate::ids::ReplicaId;
 use crate::raft::note::Note;
@@ -12,12 +13,19 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct Console {
     stdout: BufWriter<io::Stdout>,
+    log: Log,
     id: ReplicaId,
 }
 
+/// The log of a process: lines of this level and above are written to stderr.
+#[derive(Clone, Copy, Debug)]
+pub struct Log(pub Level);
+
 /// How much a log line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
+    /// Everything.
+    Debug,
     /// The course of things.
     Info,
     /// Worth a look.
@@ -28,8 +36,8 @@ pub enum Level {
 
 impl Console {
     /// The streams of the node with this id.
-    pub fn new(id: ReplicaId) -> Console {
-        Console { stdout: BufWriter::new(io::stdout()), id }
+    pub fn new(id: ReplicaId, log: Log) -> Console {
+        Console { stdout: BufWriter::new(io::stdout()), log, id }
     }
 
     /// A line for stdout; it appears with the next [`Console::flush`].
@@ -47,13 +55,13 @@ impl Console {
 
     /// A log line of this node.
     pub fn log(&self, level: Level, source: &str, what: impl Display) {
-        log(level, &format!("{source} id={}", self.id), what);
+        self.log.line(level, format_args!("{source} id={}", self.id), what);
     }
 
-    /// A log line for what happened inside the replica, unless it happens too often to be read.
+    /// A log line for what happened inside the replica.
     pub fn note(&self, note: &Note) {
         let level = match note {
-            Note::HighWatermark { .. } | Note::StaleAnswer | Note::VoteRefused { .. } => return,
+            Note::HighWatermark { .. } | Note::StaleAnswer | Note::VoteRefused { .. } => Level::Debug,
             Note::Contradiction { .. } | Note::CheckQuorumFailed { .. } => Level::Warn,
             Note::Recovering { .. } | Note::Unreadable { .. } => Level::Warn,
             _ => Level::Info,
@@ -62,11 +70,26 @@ impl Console {
     }
 }
 
-/// A log line of the process, in the form of Kafka's log4j configuration: `[date] LEVEL [source] text`.
-pub fn log(level: Level, source: &str, what: impl Display) {
-    let mut line = String::new();
-    let _ = writeln!(line, "[{}] {level} [{source}] {what}", Date(wall()));
-    let _ = io::stderr().write_all(line.as_bytes());
+impl Log {
+    /// A line in the form of Kafka's log4j configuration, `[date] LEVEL [source] text`, if anybody wants it.
+    pub fn line(self, level: Level, source: impl Display, what: impl Display) {
+        if level < self.0 {
+            return;
+        }
+        let mut line = String::new();
+        let _ = writeln!(line, "[{}] {level} [{source}] {what}", Date(wall()));
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Level, String> {
+        let levels = [Level::Debug, Level::Info, Level::Warn, Level::Error];
+        let named = levels.into_iter().find(|level| level.to_string().eq_ignore_ascii_case(text));
+        named.ok_or_else(|| "expected debug, info, warn or error".into())
+    }
 }
 
 /// A note in the words of Kafka's log.
@@ -104,6 +127,7 @@ impl Display for Sentence<'_> {
 impl Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Level::Debug => "DEBUG",
             Level::Info => "INFO",
             Level::Warn => "WARN",
             Level::Error => "ERROR",

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use mio::Waker;
 
 use crate::log::{DiskSeq, FileQueue, FileRange, QueuedOp};
+use crate::node::tally::Histogram;
 use crate::server::files::{DataDirectory, FileError, read_range};
 
 /// A node's disk. Operations are pushed, then [`Disk::work`] is called once the frames of the turn have left.
@@ -36,6 +37,7 @@ pub struct Disk {
     jobs: Option<Sender<Job>>,
     reports: Receiver<Report>,
     thread: Option<JoinHandle<()>>,
+    syncs: Histogram,
 }
 
 /// Work for the disk thread.
@@ -72,6 +74,7 @@ impl Disk {
             jobs: Some(jobs),
             reports,
             thread: Some(thread),
+            syncs: Histogram::default(),
         })
     }
 
@@ -103,7 +106,7 @@ impl Disk {
             directory.perform(&operation.op)?;
             done.extend(operation.completes);
         }
-        self.directory = Some(directory);
+        self.take_back(directory);
         Ok(())
     }
 
@@ -112,12 +115,22 @@ impl Disk {
         loop {
             match self.reports.try_recv() {
                 Ok(Report::Done(seq)) => done.push(seq),
-                Ok(Report::Over(directory)) => self.directory = Some(directory),
+                Ok(Report::Over(directory)) => self.take_back(directory),
                 Ok(Report::Failed(error)) => return Err(error),
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => panic!("the disk thread must not end before the disk"),
             }
         }
+    }
+
+    fn take_back(&mut self, mut directory: DataDirectory) {
+        directory.take_sync_times().for_each(|time| self.syncs.add(time));
+        self.directory = Some(directory);
+    }
+
+    /// How long syncs took.
+    pub fn syncs(&self) -> &Histogram {
+        &self.syncs
     }
 
     /// Reads a range, outside the order of operations; `None` when there is no such file.

@@ -14,17 +14,24 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use crate::log::layout::Directory;
 use crate::log::{FileName, FileOp, FileRange};
+use crate::server::clock::Clock;
 
 /// A directory of `log.dirs`, open and locked.
 #[derive(Debug)]
 pub struct DataDirectory {
     root: PathBuf,
     open: Vec<OpenFile>,
+    clock: Clock,
+    /// How long syncs took that nobody has asked about yet.
+    sync_times: Vec<Duration>,
     _lock: File,
 }
 
@@ -71,7 +78,13 @@ impl DataDirectory {
             fs::create_dir(&partition).map_err(|source| failed("create directory", &partition, source))?;
             sync_directory(root)?;
         }
-        Ok(DataDirectory { root: root.to_path_buf(), open: Vec::new(), _lock: lock })
+        Ok(DataDirectory {
+            root: root.to_path_buf(),
+            open: Vec::new(),
+            clock: Clock::start(),
+            sync_times: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// The directory's path.
@@ -106,12 +119,14 @@ impl DataDirectory {
     pub fn perform(&mut self, operation: &FileOp) -> Result<(), FileError> {
         match operation {
             FileOp::Write { file, at, bytes } => self.write(*file, *at, bytes),
-            FileOp::Preallocate { file, length } => self.set_length("preallocate", *file, *length),
+            FileOp::Preallocate { file, length } => self.preallocate(*file, *length),
             FileOp::Truncate { file, length } => self.set_length("truncate", *file, *length),
             FileOp::Sync { file } => {
-                let path = self.path(*file);
+                let (path, begun) = (self.path(*file), self.clock.monotonic());
                 // fdatasync: it writes the length too when a reader needs it, and spares the journal the times.
-                self.handle(*file)?.file.sync_data().map_err(|source| failed("sync", &path, source))
+                self.handle(*file)?.file.sync_data().map_err(|source| failed("sync", &path, source))?;
+                self.sync_times.push(self.clock.monotonic().since(begun));
+                Ok(())
             }
             FileOp::SyncDirectory(directory) => {
                 let path = match directory {
@@ -137,6 +152,11 @@ impl DataDirectory {
         }
     }
 
+    /// How long each sync took since the last call.
+    pub fn take_sync_times(&mut self) -> impl Iterator<Item = Duration> {
+        self.sync_times.drain(..)
+    }
+
     fn write(&mut self, name: FileName, at: u64, bytes: &[Bytes]) -> Result<(), FileError> {
         let path = self.path(name);
         let open = self.handle(name)?;
@@ -145,6 +165,24 @@ impl DataDirectory {
             open.position = u64::MAX;
             failed("write", &path, source)
         })
+    }
+
+    /// Reserves blocks up to `length`. A write into them changes neither the file's length nor the disk's map of free
+    /// blocks, which makes its sync cheaper by a third; and a full disk shows here, before anything is written.
+    fn preallocate(&mut self, name: FileName, length: u64) -> Result<(), FileError> {
+        let path = self.path(name);
+        let reserve = |file: &File| {
+            let from = file.metadata()?.len();
+            match length.checked_sub(from) {
+                None | Some(0) => Ok(()),
+                Some(more) => match rustix::fs::fallocate(file, FallocateFlags::empty(), from, more) {
+                    // Where a file system cannot reserve, zeros that take no space are as good for who reads them.
+                    Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(length),
+                    reserved => reserved.map_err(io::Error::from),
+                },
+            }
+        };
+        reserve(&self.handle(name)?.file).map_err(|source| failed("preallocate", &path, source))
     }
 
     fn set_length(&mut self, verb: &'static str, name: FileName, length: u64) -> Result<(), FileError> {

@@ -16,20 +16,23 @@
 //! |---|---|
 //! | [`run`] | the loop, and `serve`: from a properties file to exit |
 //! | [`start`] | from configuration and directory to a node |
-//! | [`network`], [`connection`], [`addresses`] | sockets |
+//! | [`network`], [`binding`], [`connection`], [`addresses`], [`hits`] | sockets, and the limits that they run into |
 //! | [`disk`], [`files`] | files |
 //! | [`clock`] | time |
-//! | [`console`] | what people read |
+//! | [`console`], [`metrics`] | what people and their tools read |
 //! | [`client`], [`load`] | the other side: clients that ask, and clients that measure |
 
 pub mod addresses;
+pub mod binding;
 pub mod client;
 pub mod clock;
 pub mod connection;
 pub mod console;
 pub mod disk;
 pub mod files;
+pub mod hits;
 pub mod load;
+pub mod metrics;
 pub mod network;
 pub mod run;
 pub mod signals;

@@ -8,10 +8,12 @@
 //! **Invariants**
 //! - a connection that the node closed is never heard of again;
 //! - a peer that does not read, does not speak or never ends a frame costs bounded memory and no one else's turn;
-//! - running out of file descriptors pauses accepting and ends nothing.
+//! - a connection on which nothing moves for [`Limits::idle_max`] is closed;
+//! - a name is looked up by another thread (`server::addresses`); meanwhile its connection waits and nobody else does;
+//! - running out of file descriptors pauses accepting and ends nothing. How many connections may stand is the node's
+//!   decision, which knows who is a voter.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,20 +26,27 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::ids::{Endpoint, Listener};
 use crate::protocol::{ConnectionId, Frame};
-use crate::server::addresses::{Addresses, resolve};
+use crate::server::addresses::{Addresses, Found, Policy};
+use crate::server::binding::{BindError, bind};
 use crate::server::connection::{Connection, Incoming, Stage};
+use crate::server::hits::Hits;
 use crate::time::Instant;
 
 /// All sockets of one node.
 #[derive(Debug)]
 pub struct Network {
     poll: Poll,
+    waker: Arc<Waker>,
     events: Events,
+    /// When this turn began.
+    now: Instant,
     acceptors: Vec<Acceptor>,
     connections: BTreeMap<ConnectionId, Connection>,
     /// Numbers inbound connections from 0.
     next_inbound: u64,
     addresses: Addresses,
+    /// Connections whose endpoint is being looked up. The node opens few.
+    unresolved: Vec<(ConnectionId, Endpoint)>,
     limits: Limits,
     /// What happened to connections and is to be told before any frame.
     news: VecDeque<Event>,
@@ -51,17 +60,21 @@ pub struct Network {
     closing: VecDeque<(Instant, ConnectionId)>,
     /// When accepting is tried again after the system ran out of descriptors.
     accept_again: Option<Instant>,
-    /// What operators should read, such as a refused connection.
-    warnings: Vec<String>,
+    /// When the connections are looked through for idle ones.
+    idle_check: Option<Instant>,
+    /// Limits that were hit.
+    hits: Hits,
 }
 
-/// Bounds of a node's network. (`node::Config` has the same names.)
+/// Bounds of a network. (`node::Config` has the same names.)
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Inbound connections at once.
-    pub connections_max: usize,
     /// Largest frame accepted, without its length field.
     pub frame_bytes_max: usize,
+    /// How long nothing may move on a connection before it is closed. (Kafka: `connections.max.idle.ms`.)
+    pub idle_max: Duration,
+    /// Whose names are looked up.
+    pub names: Policy,
 }
 
 /// What the network has to say.
@@ -80,15 +93,6 @@ pub enum Event {
     Signalled,
 }
 
-/// Why a listener could not be bound.
-#[derive(Debug)]
-pub struct BindError {
-    /// Which one.
-    pub listener: Listener,
-    /// What the operating system said.
-    pub source: io::Error,
-}
-
 #[derive(Debug)]
 struct Acceptor {
     socket: TcpListener,
@@ -99,13 +103,18 @@ struct Acceptor {
 impl Network {
     /// A network without listeners.
     pub fn new(limits: Limits) -> io::Result<Network> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Network {
-            poll: Poll::new()?,
+            poll,
+            now: Instant::ZERO,
             events: Events::with_capacity(EVENTS_MAX),
             acceptors: Vec::new(),
             connections: BTreeMap::new(),
             next_inbound: 0,
-            addresses: Addresses::default(),
+            addresses: Addresses::new(limits.names, Arc::clone(&waker)),
+            waker,
+            unresolved: Vec::new(),
             limits,
             news: VecDeque::new(),
             ready: VecDeque::new(),
@@ -113,13 +122,14 @@ impl Network {
             unsent: Vec::new(),
             closing: VecDeque::new(),
             accept_again: None,
-            warnings: Vec::new(),
+            idle_check: None,
+            hits: Hits::default(),
         })
     }
 
     /// What lets another thread interrupt [`Network::wait`].
-    pub fn waker(&self) -> io::Result<Arc<Waker>> {
-        Waker::new(self.poll.registry(), WAKER).map(Arc::new)
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
     }
 
     /// Reports [`Event::Signalled`] when this source becomes readable.
@@ -127,33 +137,17 @@ impl Network {
         self.poll.registry().register(source, SIGNALS, Interest::READABLE)
     }
 
-    /// Looks names up while nobody waits for them.
-    pub fn learn(&mut self, endpoint: &Endpoint, now: Instant) {
-        if self.addresses.of(endpoint, now).is_empty() {
-            self.warnings.push(format!("the host of {endpoint} has no address yet"));
-        }
+    /// The configuration mentions this endpoint: its name may be looked up, and is already.
+    pub fn trust(&mut self, endpoint: &Endpoint, now: Instant) {
+        self.addresses.trust(endpoint);
+        self.addresses.of(endpoint, now);
     }
 
     /// Listens; connections are reported with `index`. A name with several addresses listens on each that this machine has.
     pub fn listen(&mut self, index: usize, listener: &Listener) -> Result<(), BindError> {
-        let failed = |source| BindError { listener: listener.clone(), source };
-        let mut bound = 0;
-        let mut last_error = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        // The last address first: for "every interface" the IPv6 socket serves IPv4 too and makes the other superfluous.
-        for address in resolve(&listener.endpoint).map_err(failed)?.into_iter().rev() {
-            match TcpListener::bind(address) {
-                Ok(socket) => {
-                    self.add_acceptor(socket, index).map_err(failed)?;
-                    bound += 1;
-                }
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && !address.ip().is_unspecified() => {
-                    return Err(failed(error));
-                }
-                Err(error) => last_error = error,
-            }
-        }
-        if bound == 0 {
-            return Err(failed(last_error));
+        for socket in bind(listener)? {
+            let added = self.add_acceptor(socket, index);
+            added.map_err(|source| BindError { listener: listener.clone(), source })?;
         }
         Ok(())
     }
@@ -170,6 +164,7 @@ impl Network {
         for id in std::mem::take(&mut self.rested) {
             self.get_ready(id);
         }
+        self.now = now;
         let is_busy = !self.ready.is_empty() || !self.news.is_empty();
         let timeout = if is_busy { Some(Duration::ZERO) } else { timeout };
         match self.poll.poll(&mut self.events, timeout) {
@@ -179,7 +174,10 @@ impl Network {
         let readiness: Vec<Readiness> = self.events.iter().map(Readiness::from).collect();
         for readiness in readiness {
             match readiness.token {
-                WAKER => self.news.push_back(Event::Woken),
+                WAKER => {
+                    self.news.push_back(Event::Woken);
+                    self.on_names();
+                }
                 SIGNALS => self.news.push_back(Event::Signalled),
                 token if token.0 > LISTENERS.0 - LISTENERS_MAX => self.accept(LISTENERS.0 - token.0, now),
                 token => self.on_ready(connection_of(token), readiness),
@@ -191,7 +189,7 @@ impl Network {
 
     /// When [`Network::wait`] should return at the latest, for the network's own sake.
     pub fn deadline(&self) -> Option<Instant> {
-        self.closing.front().map(|&(at, _)| at).into_iter().chain(self.accept_again).min()
+        self.closing.front().map(|&(at, _)| at).into_iter().chain(self.accept_again).chain(self.idle_check).min()
     }
 
     /// The next thing that happened; `None` ends the turn.
@@ -205,7 +203,7 @@ impl Network {
                 self.leave_ready();
                 continue;
             };
-            match connection.read() {
+            match connection.read(self.now) {
                 Incoming::Frame(frame) => return Some(Event::Frame { connection: id, frame }),
                 Incoming::Later => {
                     let has_more = connection.is_readable;
@@ -220,7 +218,11 @@ impl Network {
                 }
                 Incoming::Nonsense(error) => {
                     self.leave_ready();
-                    self.warnings.push(format!("closed connection {id}: {error}"));
+                    self.hits.add(
+                        "socket.request.max.bytes",
+                        self.now,
+                        format_args!("closed connection {id}: {error}"),
+                    );
                     return Some(self.lose(id));
                 }
             }
@@ -228,26 +230,45 @@ impl Network {
         None
     }
 
-    /// What operators should read, and forgets it.
-    pub fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
+    /// Limits that were hit.
+    pub fn hits(&mut self) -> &mut Hits {
+        &mut self.hits
+    }
+
+    /// How many connections stand or are being made.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
     }
 
     /// Begins to connect; `Opened` or `Closed` follows.
     pub fn connect(&mut self, id: ConnectionId, endpoint: &Endpoint, now: Instant) {
         assert!(id.is_outbound(), "the node numbers its own connections from FIRST_OUTBOUND");
-        let addresses = self.addresses.of(endpoint, now);
-        self.try_addresses(id, addresses.into());
+        match self.addresses.of(endpoint, now) {
+            Found::Addresses(addresses) => self.try_addresses(id, addresses.into()),
+            Found::Later => self.unresolved.push((id, endpoint.clone())),
+            Found::Refused => {
+                let what = format_args!(
+                    "the host of {endpoint} is not looked up, because no voter in the configuration has that name"
+                );
+                self.hits.add("trusted names", now, what);
+                self.news.push_back(Event::Closed { connection: id });
+            }
+        }
     }
 
     /// Queues a frame; it leaves with the next [`Network::flush`]. Frames for a connection that is gone are dropped: its
     /// `Closed` is on the way.
     pub fn send(&mut self, id: ConnectionId, frame: Frame) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let was_choked = connection.is_choked();
         if !connection.queue(frame) {
-            self.warnings.push(format!("closed connection {id}: the peer does not read what it asked for"));
+            let what = format_args!("closed connection {id}: the peer does not read what it asked for");
+            self.hits.add("outgoing bytes", self.now, what);
             let event = self.lose(id);
             return self.news.push_back(event);
+        }
+        if !was_choked && connection.is_choked() {
+            self.hits.count("outgoing bytes choke");
         }
         self.unsent.push(id);
     }
@@ -255,6 +276,7 @@ impl Network {
     /// Closes a connection once what was sent has left; nothing more is heard of it.
     pub fn close(&mut self, id: ConnectionId, now: Instant) {
         self.news.retain(|event| event.connection() != Some(id));
+        self.unresolved.retain(|(unresolved, _)| *unresolved != id);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if matches!(connection.stage, Stage::Connecting { .. }) || connection.is_drained() {
             return self.forget(id);
@@ -298,7 +320,7 @@ impl Network {
             return;
         }
         let was_choked = !connection.may_read();
-        match (connection.write(), &connection.stage) {
+        match (connection.write(self.now), &connection.stage) {
             (Ok(()), Stage::Closing) if connection.is_drained() => self.forget(id),
             (Ok(()), _) if was_choked && connection.may_read() => self.rest(id),
             (Ok(()), _) => {}
@@ -358,16 +380,28 @@ impl Network {
         self.news.push_back(Event::Closed { connection: id });
     }
 
+    /// Goes on with the connections whose names have been looked up.
+    fn on_names(&mut self) {
+        if self.addresses.collect(self.now) {
+            for (id, endpoint) in std::mem::take(&mut self.unresolved) {
+                self.connect(id, &endpoint, self.now);
+            }
+        }
+    }
+
     fn add(&mut self, id: ConnectionId, mut socket: TcpStream, stage: Stage) -> io::Result<()> {
         // Answers are small and awaited: Nagle's algorithm would only delay them.
         socket.set_nodelay(true)?;
+        // A peer whose machine vanished is noticed even where nothing is sent. (Kafka: `Selector.configureSocketChannel`.)
+        rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
         self.poll.registry().register(&mut socket, token_of(id), Interest::READABLE | Interest::WRITABLE)?;
-        self.connections.insert(id, Connection::new(socket, stage, self.limits.frame_bytes_max));
+        self.connections.insert(id, Connection::new(socket, stage, self.limits.frame_bytes_max, self.now));
+        self.idle_check.get_or_insert(self.now + self.limits.idle_max);
         Ok(())
     }
 
     fn accept(&mut self, acceptor: usize, now: Instant) {
-        loop {
+        for _ in 0..ACCEPTS_PER_TURN {
             let Acceptor { socket, listener } = &self.acceptors[acceptor];
             let listener = *listener;
             match socket.accept() {
@@ -378,20 +412,16 @@ impl Network {
                 }
                 // Out of descriptors or memory: who waits in the backlog is served when there are some again.
                 Err(error) => {
-                    self.warnings.push(format!("cannot accept a connection: {error}"));
+                    self.hits.add("file descriptors", now, format_args!("cannot accept a connection: {error}"));
                     self.accept_again = Some(now + ACCEPT_BACKOFF);
                     return;
                 }
             }
         }
+        self.accept_again = Some(now);
     }
 
     fn admit(&mut self, socket: TcpStream, peer: SocketAddr, listener: usize) {
-        let inbound = self.connections.range(..ConnectionId::FIRST_OUTBOUND).count();
-        if inbound >= self.limits.connections_max {
-            self.warnings.push(format!("refused a connection from {peer}: {inbound} stand already"));
-            return;
-        }
         let id = ConnectionId(self.next_inbound);
         match self.add(id, socket, Stage::Open) {
             Ok(()) => {
@@ -399,7 +429,9 @@ impl Network {
                 self.news.push_back(Event::Opened { connection: id, listener });
                 self.get_ready(id);
             }
-            Err(error) => self.warnings.push(format!("lost a connection from {peer}: {error}")),
+            Err(error) => {
+                self.hits.add("file descriptors", self.now, format_args!("lost a connection from {peer}: {error}"))
+            }
         }
     }
 
@@ -413,6 +445,25 @@ impl Network {
         while let Some(&(_, id)) = self.closing.front().filter(|&&(at, _)| at <= now) {
             self.closing.pop_front();
             self.forget(id);
+        }
+        if self.idle_check.is_some_and(|at| at <= now) {
+            self.close_idle(now);
+        }
+    }
+
+    /// Closes what has been idle for too long, and finds out when to look again. (Kafka: `IdleExpiryManager`.)
+    fn close_idle(&mut self, now: Instant) {
+        let used = self.connections.iter().map(|(&id, connection)| (id, connection.used_at + self.limits.idle_max));
+        let (idle, others): (Vec<_>, Vec<_>) = used.partition(|&(_, until)| until <= now);
+        self.idle_check = others.iter().map(|&(_, until)| until).min();
+        for (id, _) in idle {
+            if self.connections.get(&id).is_some_and(|connection| matches!(connection.stage, Stage::Closing)) {
+                self.forget(id);
+                continue;
+            }
+            self.hits.add("connections.max.idle.ms", now, format_args!("closed connection {id}: nothing moved on it"));
+            let event = self.lose(id);
+            self.news.push_back(event);
         }
     }
 
@@ -462,18 +513,6 @@ impl Event {
     }
 }
 
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}://{}: {}", self.listener.name, self.listener.endpoint, self.source)
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
 /// What the poll said of one socket.
 #[derive(Clone, Copy, Debug)]
 struct Readiness {
@@ -519,6 +558,9 @@ const EVENTS_MAX: usize = 1024;
 
 /// How long a connection that was closed may take to drain, 5 s.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Connections accepted by one listener before everybody else has a turn, 64.
+const ACCEPTS_PER_TURN: usize = 64;
 
 /// How long nothing is accepted after the system ran out of descriptors, 100 ms.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);

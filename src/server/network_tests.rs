@@ -6,7 +6,7 @@ use std::net::TcpStream as StdStream;
 use super::*;
 use crate::server::clock::Clock;
 
-const LIMITS: Limits = Limits { connections_max: 2, frame_bytes_max: 1 << 20 };
+const LIMITS: Limits = Limits { frame_bytes_max: 1 << 20, idle_max: Duration::from_secs(600), names: Policy::Trusted };
 
 /// A network that listens on a free port of both loopback addresses, and that port.
 fn listening() -> (Network, u16) {
@@ -102,16 +102,58 @@ fn a_node_reaches_another_and_learns_when_there_is_none() {
 }
 
 #[test]
-fn a_forbidden_length_and_one_connection_too_many_are_turned_away() {
+fn a_forbidden_length_ends_its_connection_only() {
     let (mut network, port) = listening();
-    let mut clients: Vec<StdStream> = (0..3).map(|_| StdStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let mut clients: Vec<StdStream> = (0..2).map(|_| StdStream::connect(("127.0.0.1", port)).unwrap()).collect();
     event(&mut network);
     event(&mut network);
-    assert!(is_quiet(&mut network));
-    assert_eq!(network.take_warnings().len(), 1);
-    assert_eq!(clients[2].read(&mut [0; 1]).unwrap_or(0), 0, "the third one is closed at once");
     clients[0].write_all(&[0x7f, 0xff, 0xff, 0xff]).unwrap();
     assert!(matches!(event(&mut network), Event::Closed { connection: ConnectionId(0) }));
+    assert_eq!(network.hits().counts().collect::<Vec<_>>(), [("socket.request.max.bytes", 1)]);
+    clients[1].write_all(&frame(b"honest").payload_with_length()).unwrap();
+    assert_eq!(expect_frame(&mut network).1, &b"honest"[..]);
+}
+
+#[test]
+fn a_connection_on_which_nothing_moves_is_closed() {
+    let (mut network, port) = listening();
+    let mut clients: Vec<StdStream> = (0..2).map(|_| StdStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    event(&mut network);
+    event(&mut network);
+    let late = network.deadline().expect("somebody may become idle");
+    let (before, after) = (Instant(late.0 - 1_000_000_000), Instant(late.0 + 1_000_000_000));
+    clients[1].write_all(&frame(b"alive").payload_with_length()).unwrap();
+    let mut frames = 0;
+    while frames == 0 {
+        network.wait(Some(Duration::from_millis(100)), before).unwrap();
+        frames += usize::from(network.next_event().is_some());
+    }
+    // Half a frame does not help for ever either: it moves nothing any more.
+    network.wait(Some(Duration::ZERO), after).unwrap();
+    assert!(matches!(network.next_event(), Some(Event::Closed { connection: ConnectionId(0) })));
+    assert!(network.next_event().is_none(), "who has spoken since may stay");
+    assert_eq!(clients[0].read(&mut [0; 1]).unwrap(), 0);
+    assert!(network.deadline().is_some_and(|next| next > after), "the other one is looked at later");
+}
+
+#[test]
+fn a_name_that_nobody_vouches_for_is_not_looked_up() {
+    let mut network = Network::new(LIMITS).unwrap();
+    let id = ConnectionId::FIRST_OUTBOUND;
+    network.connect(id, &Endpoint::new("nowhere.invalid", 1), Instant::ZERO);
+    assert!(matches!(event(&mut network), Event::Closed { connection } if connection == id));
+    assert_eq!(network.hits().counts().collect::<Vec<_>>(), [("trusted names", 1)]);
+    // A trusted one is, by somebody else: the connection waits, this thread does not.
+    let endpoint = Endpoint::new("nowhere.invalid", 1);
+    network.trust(&endpoint, Instant::ZERO);
+    network.connect(id, &endpoint, Instant::ZERO);
+    loop {
+        match event(&mut network) {
+            Event::Woken => {}
+            Event::Closed { connection } if connection == id => break,
+            other => panic!("expected the end of {id}, found {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -7,23 +7,44 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::ids::DirectoryId;
 use crate::log::{DiskSeq, FileRange, Gone, LoadId};
 use crate::node::properties::Properties;
 use crate::node::settings::ServerConfig;
 use crate::node::{Input, Node, Output};
 use crate::prng::Prng;
 use crate::raft::note::Note;
+use crate::server::addresses::Policy;
+use crate::server::binding::BindError;
 use crate::server::clock::Clock;
-use crate::server::console::{Console, Level, log};
+use crate::server::console::{Console, Level, Log};
 use crate::server::disk::Disk;
 use crate::server::files::{DataDirectory, FileError};
 use crate::server::load::myself::{Plan, SelfLoad};
-use crate::server::network::{BindError, Event, Limits, Network};
+use crate::server::metrics::{Watched, Watchers};
+use crate::server::network::{Event, Limits, Network};
 use crate::server::signals::Signals;
 use crate::server::start::{StartError, start};
+
+/// What to serve, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The properties file.
+    pub file: PathBuf,
+    /// Properties that replace those of the file.
+    pub overrides: Vec<(String, String)>,
+    /// The id of the data directory: given to an empty one, expected of any other.
+    pub directory_id: Option<DirectoryId>,
+    /// Which lines of the log are written.
+    pub log_level: Level,
+    /// Where to serve metrics, `HOST:PORT`.
+    pub metrics: Option<String>,
+    /// The load that the node makes while it leads.
+    pub self_load: Option<Plan>,
+}
 
 /// One node at work.
 #[derive(Debug)]
@@ -34,6 +55,7 @@ pub struct Server {
     clock: Clock,
     console: Console,
     signals: Signals,
+    watchers: Option<Watchers>,
     self_load: Option<SelfLoad>,
     /// Reused by every step.
     outputs: Vec<Output>,
@@ -62,6 +84,8 @@ pub enum ServeError {
     Start(StartError),
     /// A listener could not be bound.
     Bind(BindError),
+    /// Metrics cannot be served there.
+    Metrics(String, io::Error),
     /// A file operation failed; what is on disk is what the next start finds.
     File(FileError),
     /// Polling failed, or a thread or a pipe could not be made.
@@ -70,18 +94,19 @@ pub enum ServeError {
 
 /// Runs the node that a properties file describes until it is asked to stop. Whatever ends it otherwise is also the last
 /// line of its log.
-pub fn serve(file: &Path, overrides: &[(String, String)], self_load: Option<Plan>) -> Result<(), ServeError> {
-    let outcome = read_properties(file, overrides).and_then(|config| {
+pub fn serve(options: &Options) -> Result<(), ServeError> {
+    let (log, file) = (Log(options.log_level), options.file.display());
+    let outcome = read_properties(&options.file, &options.overrides).and_then(|config| {
         for warning in &config.warnings {
-            log(Level::Warn, "KafkaConfig", format_args!("{}: {warning}", file.display()));
+            log.line(Level::Warn, "KafkaConfig", format_args!("{file}: {warning}"));
         }
-        let topic = config.node.topic.clone();
-        let mut server = Server::start(config)?;
-        server.self_load = self_load.map(|plan| SelfLoad::new(plan, &topic, Prng::new(0, 0)));
-        server.run()
+        for ignored in &config.ignored {
+            log.line(Level::Debug, "KafkaConfig", format_args!("{file}: {ignored}"));
+        }
+        Server::start(config, options)?.run()
     });
     if let Err(error) = &outcome {
-        log(Level::Error, "KafkaRaftServer", format_args!("Exiting: {error}"));
+        log.line(Level::Error, "KafkaRaftServer", format_args!("Exiting: {error}"));
     }
     outcome
 }
@@ -99,12 +124,16 @@ fn read_properties(file: &Path, overrides: &[(String, String)]) -> Result<Server
 
 impl Server {
     /// Locks the directory, recovers the node and listens.
-    pub fn start(config: ServerConfig) -> Result<Server, ServeError> {
+    pub fn start(config: ServerConfig, options: &Options) -> Result<Server, ServeError> {
         let clock = Clock::start();
         let node = &config.node;
-        let console = Console::new(node.raft.id);
+        let console = Console::new(node.raft.id, Log(options.log_level));
         let mut directory = DataDirectory::open(Path::new(&config.log_dir)).map_err(StartError::File)?;
-        let limits = Limits { connections_max: node.connections_max, frame_bytes_max: node.frame_bytes_max };
+        let limits = Limits {
+            frame_bytes_max: node.frame_bytes_max,
+            idle_max: config.connection_idle_max,
+            names: Policy::Trusted,
+        };
         let mut network = Network::new(limits)?;
         let mut signals = Signals::catch()?;
         network.watch_signals(signals.source())?;
@@ -119,11 +148,17 @@ impl Server {
         }
         let voters = node.raft.voters.iter().filter_map(|voter| node.raft.voters.endpoint(voter.key.id));
         for endpoint in node.raft.bootstrap.iter().chain(voters) {
-            network.learn(endpoint, clock.monotonic());
+            network.trust(endpoint, clock.monotonic());
         }
+        let self_load = options.self_load.map(|plan| SelfLoad::new(plan, &config.node.topic, Prng::new(0, 0)));
         let mut outputs = Vec::new();
-        let node = start(config, &mut directory, &console, clock.now(), &mut outputs)?;
-        let disk = Disk::start(directory, network.waker()?)?;
+        let watchers = options
+            .metrics
+            .as_ref()
+            .map(|at| Watchers::listen(at, network.waker()).map_err(|error| ServeError::Metrics(at.clone(), error)));
+        let watchers = watchers.transpose()?;
+        let node = start(config, options.directory_id, &mut directory, &console, clock.now(), &mut outputs)?;
+        let disk = Disk::start(directory, network.waker())?;
         let mut server = Server {
             node,
             network,
@@ -131,7 +166,8 @@ impl Server {
             clock,
             console,
             signals,
-            self_load: None,
+            watchers,
+            self_load,
             outputs,
             loads: VecDeque::new(),
             durable: Vec::new(),
@@ -162,7 +198,7 @@ impl Server {
         while let Some(event) = self.network.next_event() {
             self.on_event(event)?;
         }
-        for warning in self.network.take_warnings() {
+        for warning in self.network.hits().take_warnings() {
             self.console.log(Level::Warn, "SocketServer", warning);
         }
         if self.node.deadline().is_some_and(|deadline| deadline <= self.clock.monotonic()) {
@@ -224,10 +260,19 @@ impl Server {
             Event::Woken => {
                 self.disk.collect(&mut self.durable)?;
                 self.tell_durable();
+                self.tell_watchers();
             }
             Event::Signalled => self.on_signals(),
         }
         Ok(())
+    }
+
+    fn tell_watchers(&mut self) {
+        if let Some(watchers) = &self.watchers {
+            let connections = self.network.connections();
+            let (node, syncs) = (&self.node, self.disk.syncs());
+            watchers.answer(&Watched { node, hits: self.network.hits(), connections, syncs });
+        }
     }
 
     /// The first signal asks the node to hand over and stop, a second one does not wait for that.
@@ -312,6 +357,7 @@ impl fmt::Display for ServeError {
             ServeError::Configuration(reason) => f.write_str(reason),
             ServeError::Start(error) => error.fmt(f),
             ServeError::Bind(error) => error.fmt(f),
+            ServeError::Metrics(at, error) => write!(f, "cannot serve metrics at {at}: {error}"),
             ServeError::File(error) => write!(f, "{error}; the node stops, because nothing it could say would be sure"),
             ServeError::System(error) => write!(f, "the operating system refuses: {error}"),
         }

@@ -25,6 +25,8 @@ pub enum StartError {
     OtherNode { found: ReplicaId, configured: ReplicaId },
     /// The directory belongs to another cluster.
     OtherCluster { found: String, configured: String },
+    /// The directory has another id than the one asked for.
+    OtherDirectory { found: DirectoryId, configured: DirectoryId },
     /// The bytes found cannot be trusted.
     Recovery(RecoveryError),
     /// A file operation failed.
@@ -33,9 +35,11 @@ pub enum StartError {
     Randomness(io::Error),
 }
 
-/// Starts a node on a directory, which is formatted first when it holds nothing. What the node asks for goes to `out`.
+/// Starts a node on a directory, which is formatted first when it holds nothing: with this id, or with a random one. What
+/// the node asks for goes to `out`.
 pub fn start(
     config: ServerConfig,
+    directory_id: Option<DirectoryId>,
     directory: &mut DataDirectory,
     console: &Console,
     now: Now,
@@ -47,22 +51,24 @@ pub fn start(
     }
     let listing = directory.list()?;
     if !listing.iter().any(|(name, _)| is_data(*name)) {
-        format(&config, directory, console)?;
+        let id = directory_id.map_or_else(random_directory_id, Ok)?;
+        format(&config, id, directory, console)?;
     }
     let (recovered, layout) = recover(&config, segment_bytes, directory)?;
-    check_owner(&config, &recovered.meta)?;
+    check_owner(&config, directory_id, &recovered.meta)?;
     report(&recovered, directory, console);
     let prng = Prng::new(random_word()?, 0);
     Ok(Node::recover(config, recovered, layout, prng, now, out))
 }
 
 /// Makes an empty directory that of this node. (Kafka's test server formats by itself; so does this one.)
-fn format(config: &Config, directory: &mut DataDirectory, console: &Console) -> Result<(), StartError> {
-    let meta = MetaProperties {
-        cluster_id: config.cluster_id.clone(),
-        node_id: config.raft.id,
-        directory_id: random_directory_id()?,
-    };
+fn format(
+    config: &Config,
+    id: DirectoryId,
+    directory: &mut DataDirectory,
+    console: &Console,
+) -> Result<(), StartError> {
+    let meta = MetaProperties { cluster_id: config.cluster_id.clone(), node_id: config.raft.id, directory_id: id };
     for operation in Layout::format(&meta) {
         directory.perform(&operation)?;
     }
@@ -98,7 +104,7 @@ fn recover(
 }
 
 /// A directory copied to another node would vote twice.
-fn check_owner(config: &Config, meta: &MetaProperties) -> Result<(), StartError> {
+fn check_owner(config: &Config, id: Option<DirectoryId>, meta: &MetaProperties) -> Result<(), StartError> {
     if meta.node_id != config.raft.id {
         return Err(StartError::OtherNode { found: meta.node_id, configured: config.raft.id });
     }
@@ -107,6 +113,9 @@ fn check_owner(config: &Config, meta: &MetaProperties) -> Result<(), StartError>
             found: meta.cluster_id.to_string(),
             configured: config.cluster_id.to_string(),
         });
+    }
+    if let Some(configured) = id.filter(|id| *id != meta.directory_id) {
+        return Err(StartError::OtherDirectory { found: meta.directory_id, configured });
     }
     Ok(())
 }
@@ -172,6 +181,9 @@ impl fmt::Display for StartError {
             }
             StartError::OtherCluster { found, configured } => {
                 write!(f, "the log directory belongs to cluster {found}, but cluster.id is {configured}")
+            }
+            StartError::OtherDirectory { found, configured } => {
+                write!(f, "the log directory has id {found}, but --replica-directory-id is {configured}")
             }
             StartError::Recovery(error) => write!(f, "cannot recover the log directory: {error}"),
             StartError::File(error) => error.fmt(f),

@@ -252,6 +252,8 @@ pub fn node_config(plan: &Plan, id: HostId) -> node::Config {
     raft.fetch_max_wait = settings.fetch_max_wait;
     raft.fetch_bytes_max = settings.fetch_bytes_max;
     raft.log_tail_bytes_max = settings.log_tail_bytes;
+    // A short memory comes with a small log under way, so that producers are held where reads are cold.
+    raft.unflushed_bytes_max = settings.log_tail_bytes / 16;
     raft.recovery_point_bytes = settings.recovery_point_bytes;
     raft.quirks = plan.quirks;
     node::Config::new(raft)

@@ -263,17 +263,19 @@ impl World<'_> {
                 self.fault(Some(FaultKind::Wipe), || format!("n{} loses its disk", host.0));
                 self.wipe(host);
             }
-            Action::Rot(_) => {
-                if self.rot(host) {
-                    self.script.down.push(host);
-                }
-            }
+            Action::Rot(_) => self.act_rot(host),
             Action::Resign(_) if is_started => {
                 self.doses.give(FaultKind::Resign);
                 self.fault(Some(FaultKind::Resign), || format!("n{} is asked to resign", host.0));
                 self.node_step(host, Input::Resign);
             }
             _ => {}
+        }
+    }
+
+    fn act_rot(&mut self, host: HostId) {
+        if self.rot(host) {
+            self.script.down.push(host);
         }
     }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::quorum::Quorum;
+use crate::quorum::{Quorum, Start};
 
 const TOPIC: [&str; 2] = ["--topic", "__cluster_metadata"];
 
@@ -201,9 +201,8 @@ fn a_link_named_like_a_script_behaves_as_the_script() {
 
 #[test]
 fn a_server_loads_itself_while_it_leads() {
-    let mut quorum = Quorum::start("load-self", 1);
-    quorum.terminate(1);
-    quorum.launch_with(1, &["--self-load", "--throughput", "2000", "--record-size", "100"]);
+    let arguments = ["--self-load", "--throughput", "2000", "--record-size", "100"].map(str::to_owned).into();
+    let quorum = Quorum::start_as("load-self", 1, Start { arguments, ..Start::default() });
     let printed = |stream: &str| stream.lines().find(|line| line.starts_with("Throughput")).map(str::to_owned);
     let line = quorum.wait_for("the line of the raft test server", || printed(&quorum.said(1, "stdout")));
     let numbers: Vec<f64> = line.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();

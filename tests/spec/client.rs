@@ -242,7 +242,9 @@ fn decode<T: Decodable + HeaderVersion>(
 fn show_produce(request: &kafka::ProduceRequest) -> String {
     let records = request.topic_data[0].partition_data[0].records.clone().expect("records are there");
     let batch = RecordBatch::parse(&records).expect("a session sends batches that parse");
-    batch.validate_from_client().expect("a session sends batches that a leader takes");
+    batch
+        .validate_from_client(kraftbed::record::INFLATED_BYTES_MAX)
+        .expect("a session sends batches that a leader takes");
     let stamp = batch
         .producer()
         .map_or(String::new(), |stamp| format!(" producer={} sequence={}", stamp.id, stamp.base_sequence));

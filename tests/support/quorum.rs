@@ -13,6 +13,16 @@ use std::time::{Duration, Instant};
 pub struct Quorum {
     nodes: Vec<Member>,
     directory: PathBuf,
+    start: Start,
+}
+
+/// How nodes are started.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// More arguments of `serve`.
+    pub arguments: Vec<String>,
+    /// What a shell does before it becomes the node, such as `ulimit -n 64`.
+    pub shell: String,
 }
 
 #[derive(Debug)]
@@ -24,17 +34,30 @@ struct Member {
 impl Quorum {
     /// Starts `count` nodes; `name` names their directory.
     pub fn start(name: &str, count: usize) -> Quorum {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).expect("target/tmp can be written");
-        let nodes = free_ports(count).into_iter().map(|port| Member { port, process: None }).collect();
-        let mut quorum = Quorum { nodes, directory };
+        Quorum::start_as(name, count, Start::default())
+    }
+
+    /// The same, with arguments or limits.
+    pub fn start_as(name: &str, count: usize, start: Start) -> Quorum {
+        let mut quorum = Quorum::prepare(name, count, start);
         for id in 1..=count {
-            fs::write(quorum.properties(id), quorum.text(id)).expect("target/tmp can be written");
             quorum.launch(id);
         }
         for id in 1..=count {
             quorum.await_listening(id);
+        }
+        quorum
+    }
+
+    /// Files and ports of `count` nodes that do not run yet.
+    pub fn prepare(name: &str, count: usize, start: Start) -> Quorum {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).expect("target/tmp can be written");
+        let nodes = free_ports(count).into_iter().map(|port| Member { port, process: None }).collect();
+        let quorum = Quorum { nodes, directory, start };
+        for id in 1..=count {
+            fs::write(quorum.properties(id), quorum.text(id)).expect("target/tmp can be written");
         }
         quorum
     }
@@ -67,19 +90,22 @@ impl Quorum {
 
     /// Starts a node that is down.
     pub fn launch(&mut self, id: usize) {
-        self.launch_with(id, &[]);
+        let start = self.start.clone();
+        self.launch_as(id, &start);
     }
 
-    /// The same with further arguments of `serve`.
-    pub fn launch_with(&mut self, id: usize, arguments: &[&str]) {
+    /// The same, with arguments or limits of its own.
+    pub fn launch_as(&mut self, id: usize, start: &Start) {
         let open = |stream: &str| {
             let path = self.directory.join(format!("{id}.{stream}"));
             File::options().append(true).create(true).open(path).expect("target/tmp can be written")
         };
-        let process = Command::new(env!("CARGO_BIN_EXE_kraftbed"))
+        let process = Command::new("sh")
+            .args(["-c", &format!("{}\nexec \"$0\" \"$@\"", start.shell)])
+            .arg(env!("CARGO_BIN_EXE_kraftbed"))
             .arg("serve")
             .arg(self.properties(id))
-            .args(arguments)
+            .args(&start.arguments)
             .stdin(Stdio::null())
             .stdout(open("stdout"))
             .stderr(open("stderr"))
@@ -114,9 +140,15 @@ impl Quorum {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(&mut self, id: usize) -> ExitStatus {
-        let mut process = self.nodes[id - 1].process.take().expect("the node runs");
+        let process = self.nodes[id - 1].process.as_ref().expect("the node runs");
         let sent = Command::new("kill").arg(process.id().to_string()).status().expect("kill(1) exists");
         assert!(sent.success(), "the process is ours");
+        self.await_end(id)
+    }
+
+    /// Waits until a node ends, and how it did.
+    pub fn await_end(&mut self, id: usize) -> ExitStatus {
+        let mut process = self.nodes[id - 1].process.take().expect("the node runs");
         let limit = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = process.try_wait().expect("the process is ours") {
@@ -175,7 +207,7 @@ fn epochs_led(log: &str) -> Vec<u32> {
 
 /// Ports that nobody listens on, of both address families as far as there are two. Another process may take one before
 /// its node does; the test then fails with the node's last line.
-fn free_ports(count: usize) -> Vec<u16> {
+pub fn free_ports(count: usize) -> Vec<u16> {
     let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
     held.iter().map(|listener| listener.local_addr().expect("bound").port()).collect()
 }

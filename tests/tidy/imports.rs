@@ -27,7 +27,7 @@ pub const FLOORS: &[(&str, &str)] = &[
     ("trace", "time log raft::view raft::message raft::note history scenario::fault"),
     ("outcome", "time quirk history check scenario trace"),
     ("sim", "time prng quirk record log protocol raft machine node history client check scenario trace outcome"),
-    ("server", "time prng quirk record log protocol raft::config raft::note machine node client history"),
+    ("server", "time prng quirk record log protocol raft::config raft::note raft::view machine node client history"),
     (
         "campaign",
         "time prng quirk record log protocol raft machine node history client check scenario trace outcome sim server",
@@ -48,6 +48,11 @@ pub const CRATES: &[(&str, &str)] = &[
     ("rand_core", "prng"),
     // Batches are checksummed; the simulator folds payloads into its digest by the same sum, which processors have built in.
     ("crc32c", "record sim"),
+    // The codecs of compressed batches.
+    ("flate2", "record"),
+    ("snap", "record"),
+    ("lz4_flex", "record"),
+    ("ruzstd", "record"),
     // Message structs of the wire, and the type of their ids. Raft speaks no version.
     ("kafka_protocol", "protocol node client"),
     ("uuid", "node"),
@@ -59,6 +64,8 @@ pub const CRATES: &[(&str, &str)] = &[
     ("hdrhistogram", "server/load"),
     // Sockets, signals, terminals.
     ("mio", "server"),
+    // What std lacks and a safe call has: allocating a file ahead, keepalive.
+    ("rustix", "server"),
     ("signal_hook", "server cli"),
     ("clap", "cli"),
     ("indicatif", "cli"),

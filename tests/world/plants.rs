@@ -11,7 +11,7 @@ use crate::program::ROOT;
 
 /// A planted scenario and a seed that its property catches.
 const CAUGHT: [(&str, u64); 14] = [
-    ("any_fetch_confirms", 2),
+    ("any_fetch_confirms", 6),
     ("begin_quorum_erases_vote", 1),
     ("canary", 53),
     ("commits_older_epoch", 1),
@@ -21,7 +21,7 @@ const CAUGHT: [(&str, u64); 14] = [
     ("recovered_counts_unsynced", 1),
     ("recovering_votes", 1),
     ("restarts_as_leader", 1),
-    ("retry_fetches_unflushed", 9),
+    ("retry_fetches_unflushed", 7),
     ("single_voter_counts_appended", 1),
     ("superseded_answer_obeyed", 1),
     ("vote_answered_before_sync", 1),

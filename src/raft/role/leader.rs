@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::ids::{Offset, ReplicaId, ReplicaKey};
 use crate::quirk::Quirk;
 use crate::raft::calls::Asked;
-use crate::raft::context::Context;
+use crate::raft::context::{Context, TIMER_MIN};
 use crate::raft::message::BeginQuorumEpochRequest;
 use crate::raft::parked::Parked;
 use crate::raft::role::leader::confirms::{Confirm, Recognition};
@@ -364,9 +364,9 @@ fn check_quorum_timeout(ctx: &Context) -> Duration {
     ctx.config.fetch_timeout * 3 / 2
 }
 
-/// Half the fetch timeout, and never nothing: a period of zero would be a busy loop.
+/// Half the fetch timeout.
 fn heartbeat_period(ctx: &Context) -> Duration {
-    (ctx.config.fetch_timeout / 2).max(Duration::from_millis(1))
+    (ctx.config.fetch_timeout / 2).max(TIMER_MIN)
 }
 
 /// (Kafka: `LeaderState.OBSERVER_SESSION_TIMEOUT_MS`.)

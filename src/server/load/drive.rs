@@ -11,6 +11,8 @@ use crate::client::{Input, Output};
 use crate::prng::Prng;
 use crate::protocol::ConnectionId;
 use crate::record::Shape;
+use crate::server::addresses::Policy;
+use crate::server::client::IDLE_MAX;
 use crate::server::clock::Clock;
 use crate::server::network::{Event, Limits, Network};
 use crate::server::signals::Signals;
@@ -35,7 +37,7 @@ pub struct Drive {
 impl Drive {
     /// `clients` producers of the same settings, each with connections of its own.
     pub fn new(settings: &Settings, clients: u32, mut prng: Prng) -> io::Result<Drive> {
-        let limits = Limits { connections_max: 0, frame_bytes_max: FRAME_BYTES_MAX };
+        let limits = Limits { frame_bytes_max: FRAME_BYTES_MAX, idle_max: IDLE_MAX, names: Policy::All };
         let producer = |client: u64| {
             let first_connection = ConnectionId(settings.first_connection.0 + (client << CLIENT_SHIFT));
             Producer::new(Settings { first_connection, ..settings.clone() }, Prng::new(prng.word(), client))

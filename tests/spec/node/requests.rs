@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use goldenscript::{Argument, Command};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Encodable, StrBytes, decode_request_header_from_buffer};
-use kraftbed::record::{BatchBuilder, ProducerStamp, RecordBatch};
+use kraftbed::record::{BatchBuilder, Compression, ProducerStamp, RecordBatch};
 use kraftbed::time::Timestamp;
 use uuid::Uuid;
 
@@ -187,13 +187,16 @@ fn metadata(args: &mut Args, version: i16) -> Outcome<MetadataRequest> {
     Ok(MetadataRequest::default().with_topics(topics))
 }
 
-/// `values=a,b` or `hex=…`, `acks=-1`, `pid=`, `pepoch=`, `seq=`, `topic=`, `partition=`, `timeout=`, `twice=true`.
+/// `values=a,b`, `with=gzip`, `acks=-1`, `pid=`, `pepoch=`, `seq=`, `topic=`, `partition=`, `timeout=`, `twice=true`.
 fn produce(args: &mut Args, version: i16) -> Outcome<ProduceRequest> {
     let mut builder = BatchBuilder::new(Timestamp(1000));
     if let Some(id) = args.parse_key("pid")? {
         let epoch = args.parse_key("pepoch")?.unwrap_or(0);
         let base_sequence = args.parse_key("seq")?.unwrap_or(0);
         builder = builder.producer(ProducerStamp { id, epoch, base_sequence });
+    }
+    if let Some(codec) = args.take("with") {
+        builder = builder.compression(Compression::parse(&codec).ok_or("which codec?")?);
     }
     for value in args.take("values").unwrap_or("x".into()).split(',') {
         builder.push(None, Some(value.as_bytes()));

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, HeaderVersion, decode_request_header_from_buffer};
 use kraftbed::node::Output;
-use kraftbed::record::RecordBatch;
+use kraftbed::record::{Compression, RecordBatch};
 
 /// What a node asks of its driver, if a reader of scripts wants to know it.
 pub fn output(output: &Output) -> Option<String> {
@@ -146,7 +146,9 @@ fn fetch(body: FetchResponse) -> String {
                 });
                 let values = if batch.is_control() { "control".into() } else { values.collect::<Vec<_>>().join(",") };
                 let (base, end, epoch) = (batch.base_offset(), batch.end(), batch.leader_epoch());
-                write!(text, " [{base}..{end}@{epoch} {values}]").expect("a string");
+                let codec = batch.compression().filter(|&codec| codec != Compression::None);
+                let codec = codec.map_or(String::new(), |codec| format!(" {}", codec.name()));
+                write!(text, " [{base}..{end}@{epoch}{codec} {values}]").expect("a string");
             }
         }
     }

@@ -107,6 +107,8 @@ impl Stage {
         let mut config = Config::new(raft);
         config.requests_in_flight_max = args.parse_key("in_flight")?.unwrap_or(config.requests_in_flight_max);
         config.connections_max = args.parse_key("connections")?.unwrap_or(config.connections_max);
+        config.connections_reserved = args.parse_key("reserved")?.unwrap_or(config.connections_reserved);
+        config.inflated_bytes_max = args.parse_key("inflated_bytes_max")?.unwrap_or(config.inflated_bytes_max);
         config.verbose = args.parse_key("verbose")?.unwrap_or(false);
         if args.take("machine").is_some_and(|arg| arg == "monotonic") {
             config.machine = MachineKind::Monotonic;

@@ -11,6 +11,8 @@ use kraftbed::prng::Prng;
 use kraftbed::record::{BatchBuilder, RecordBatch};
 use kraftbed::time::Timestamp;
 
+use crate::recovery::queue::push_all;
+
 use super::disk::{Disk, Loss, options, recover};
 
 const CASES: u64 = 3000;
@@ -123,7 +125,7 @@ impl Case {
         }
         let mut ops = Vec::new();
         layout.plan(DiskSeq(self.seq), op, &mut ops);
-        queue.push_all(DiskSeq(self.seq), ops);
+        push_all(queue, DiskSeq(self.seq), &ops);
         self.states.push((Some(DiskSeq(self.seq)), after.clone()));
     }
 

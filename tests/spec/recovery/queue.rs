@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kraftbed::ids::Offset;
 use kraftbed::log::layout::Directory;
-use kraftbed::log::{DiskSeq, FileName, FileOp, FileQueue};
+use kraftbed::log::{DiskSeq, FileName, FileOp, FileQueue, QueuedOp};
 
 const LOG: FileName = FileName::Segment(Offset::ZERO);
 
@@ -11,8 +11,16 @@ fn write(at: u64) -> FileOp {
     FileOp::Write { file: LOG, at, bytes: vec![Bytes::from_static(b"x")] }
 }
 
+/// The file operations of one disk operation; the last of them completes it.
+pub fn push_all(queue: &mut FileQueue, seq: DiskSeq, ops: &[FileOp]) {
+    let last = ops.len().checked_sub(1).expect("a disk operation needs at least one file operation");
+    for (index, op) in ops.iter().enumerate() {
+        queue.push(QueuedOp { op: op.clone(), completes: (index == last).then_some(seq) });
+    }
+}
+
 fn append(queue: &mut FileQueue, seq: u64) {
-    queue.push_all(DiskSeq(seq), [write(seq), FileOp::Sync { file: LOG }]);
+    push_all(queue, DiskSeq(seq), &[write(seq), FileOp::Sync { file: LOG }]);
 }
 
 fn drain(queue: &mut FileQueue) -> Vec<String> {
@@ -50,10 +58,11 @@ fn an_append_that_arrives_during_a_run_waits_for_its_own_sync() {
 fn nothing_overtakes_an_operation_that_is_not_an_append() {
     let mut queue = FileQueue::default();
     append(&mut queue, 1);
-    queue.push_all(DiskSeq(2), [FileOp::SyncDirectory(Directory::Partition)]);
+    push_all(&mut queue, DiskSeq(2), &[FileOp::SyncDirectory(Directory::Partition)]);
     append(&mut queue, 3);
     // A new segment's append ends with a directory sync, so its own sync completes nothing and must stay.
-    queue.push_all(DiskSeq(4), [write(4), FileOp::Sync { file: LOG }, FileOp::SyncDirectory(Directory::Partition)]);
+    let rolls = [write(4), FileOp::Sync { file: LOG }, FileOp::SyncDirectory(Directory::Partition)];
+    push_all(&mut queue, DiskSeq(4), &rolls);
     let expected = ["write 1", "sync ▸1", "directory ▸2", "write 3", "sync ▸3", "write 4", "sync", "directory ▸4"];
     assert_eq!(drain(&mut queue), expected);
 }
