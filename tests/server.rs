@@ -6,6 +6,9 @@ mod commands;
 #[path = "support/quorum.rs"]
 mod quorum;
 
+#[path = "server/load.rs"]
+mod load;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};

@@ -1,5 +1,8 @@
 //! The command line: which commands there are, and what each one calls.
 
+use std::error::Error;
+use std::process::ExitCode;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::dump_log;
@@ -36,8 +39,10 @@ enum Command {
     /// One real node on real ports.
     Serve(serve::Arguments),
     /// Measures how fast records are taken: Kafka's kafka-producer-perf-test.sh.
+    #[command(long_about = producer_perf_test::LONG_ABOUT)]
     ProducerPerfTest(Box<producer_perf_test::Arguments>),
     /// Produces increasing integers, and says what became of each: Kafka's kafka-verifiable-producer.sh.
+    #[command(long_about = verifiable_producer::LONG_ABOUT)]
     VerifiableProducer(verifiable_producer::Arguments),
     /// What is in segments and indexes, as kafka-dump-log.sh prints it.
     DumpLog(dump_log::Arguments),
@@ -48,32 +53,39 @@ enum Command {
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
-pub fn main() -> std::process::ExitCode {
+pub fn main() -> ExitCode {
     let line = names::translate(std::env::args_os().collect());
     if line.asks_for_help() {
         return line.help(Arguments::command());
     }
-    let arguments = match Arguments::try_parse_from(&line.words) {
-        Ok(arguments) => arguments,
-        Err(error) => return line.refuse(&error),
-    };
-    let exit = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Sweep(arguments) => sweep::run(&arguments),
-        Command::Hunt(arguments) => hunt::run(&arguments),
-        Command::List(arguments) => list::run(&arguments),
-        Command::Serve(arguments) => return serve::run(&arguments),
-        Command::ProducerPerfTest(arguments) => return producer_perf_test::run(&arguments),
-        Command::VerifiableProducer(arguments) => return verifiable_producer::run(&arguments),
-        Command::DumpLog(arguments) => return dump_log::run(&arguments),
-        Command::Storage(arguments) => return storage::run(&arguments),
-        Command::Quorum(arguments) => return quorum::run(&arguments),
-    };
-    exit.unwrap_or_else(|error| {
+    match Arguments::try_parse_from(&line.words) {
+        Ok(arguments) => run(arguments.command),
+        Err(error) => line.refuse(&error),
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Run(arguments) => ended(run::run(&arguments)),
+        Command::Sweep(arguments) => ended(sweep::run(&arguments)),
+        Command::Hunt(arguments) => ended(hunt::run(&arguments)),
+        Command::List(arguments) => ended(list::run(&arguments)),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::ProducerPerfTest(arguments) => producer_perf_test::run(&arguments),
+        Command::VerifiableProducer(arguments) => verifiable_producer::run(&arguments),
+        Command::DumpLog(arguments) => dump_log::run(&arguments),
+        Command::Storage(arguments) => storage::run(&arguments),
+        Command::Quorum(arguments) => quorum::run(&arguments),
+    }
+}
+
+/// A command of our own ends with one of our codes.
+fn ended(exit: Result<Exit, Box<dyn Error>>) -> ExitCode {
+    let usage = |error| {
         eprintln!("kraftbed: {error}");
         Exit::Usage
-    })
-    .into()
+    };
+    exit.unwrap_or_else(usage).into()
 }
 
 const AFTER_HELP: &str = "\

@@ -16,10 +16,10 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ("kafka-producer-perf-test", &["producer-perf-test"]),
     ("kafka-storage", &["storage"]),
     ("kafka-verifiable-producer", &["verifiable-producer"]),
-    // Three generations of the same server: before the merge, as merged, today.
+    // Three generations of the same server: before the merge, as merged, and today's, which loads itself.
     ("raft-server-start", &["serve"]),
     ("test-raft-server-start", &["serve"]),
-    ("test-kraft-server-start", &["serve"]),
+    ("test-kraft-server-start", &["serve", "--self-load"]),
 ];
 
 /// `kafka-run-class.sh CLASS`: the classes behind the scripts.

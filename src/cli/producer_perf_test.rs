@@ -18,11 +18,9 @@ use crate::server::load::perf::{After, Line, Plan, Summary, run as run_test};
 /// What the command takes.
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Measures how fast records are taken",
-    long_about = "This tool is used to verify the producer performance.",
     after_help = "Note that you must provide exactly one of --record-size, --payload-file or --payload-monotonic."
 )]
-#[group(id = "payload", required = true, args = ["record_size", "payload_file", "payload_monotonic"])]
+#[command(group = clap::ArgGroup::new("payload").required(true).args(["record_size", "payload_file", "payload_monotonic"]))]
 pub struct Arguments {
     /// The server(s) to connect to. This config takes precedence over bootstrap.servers specified via --command-property or
     /// --command-config.
@@ -144,6 +142,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return thread_died(&*error),
     };
     let output = arguments.ours.output;
+    if plan.warmup > 0 && output == Output::Text {
+        let warmup = plan.warmup;
+        say(&format!(
+            "Warmup first {warmup} records. Steady state results will print after the complete test summary."
+        ));
+    }
     let summary = run_test(&plan, Prng::new(plan.seed, 0), &mut |line| match line {
         Line::Progress(text) if output == Output::Text => say(&text),
         Line::Progress(text) | Line::Trouble(text) => eprintln!("{text}"),
@@ -236,7 +240,6 @@ fn plan(arguments: &Arguments) -> Result<Plan, Box<dyn std::error::Error>> {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "payloads are read from a file of the user's")]
 fn source(arguments: &Arguments) -> Result<Source, Box<dyn std::error::Error>> {
     if arguments.ours.history.is_some() {
         return Ok(Source::Named(arguments.record_size.unwrap_or(0) as usize));
@@ -271,7 +274,7 @@ impl Arguments {
 fn print(arguments: &Arguments, summary: &Summary) {
     match arguments.ours.output {
         Output::Json => return say(&json_of(summary)),
-        Output::Csv => return csv_of(summary).iter().for_each(|line| say(line)),
+        Output::Csv => return csv_of(summary).iter().for_each(say),
         Output::Text => {}
     }
     if let Some(consumed) = &summary.consumed {
@@ -288,7 +291,7 @@ fn print(arguments: &Arguments, summary: &Summary) {
     if let Some(report) = &summary.report {
         say(&format!("{}: {report}", if report.is_clean() { "verified" } else { "VIOLATED" }));
     }
-    summary.totals.iter().for_each(|line| say(line));
+    summary.totals.iter().for_each(say);
     if arguments.print_metrics {
         metrics(summary);
     }
@@ -397,6 +400,9 @@ fn csv_of(summary: &Summary) -> [String; 2] {
 fn say(line: &(impl Display + ?Sized)) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
+
+/// The tool in Kafka's words.
+pub const LONG_ABOUT: &str = "This tool is used to verify the producer performance.";
 
 /// Kafka's tools say MB and mean 2²⁰ bytes.
 const MEGABYTE: f64 = 1024.0 * 1024.0;

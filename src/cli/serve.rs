@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::ids::DirectoryId;
 use crate::server::console::Level;
+use crate::server::load::myself::Plan;
 use crate::server::run::{Options, serve};
 
 /// What the command takes.
@@ -29,6 +30,16 @@ pub struct Arguments {
     /// Serves /metrics (Prometheus) and /healthz there.
     #[arg(long, value_name = "HOST:PORT")]
     metrics: Option<String>,
+    /// While this node leads, it loads itself, and prints throughput and latency every five seconds.
+    #[arg(long)]
+    self_load: bool,
+    /// Records a second of that load.
+    #[arg(long, default_value_t = 5000, requires = "self_load", value_parser = clap::value_parser!(u32).range(1..))]
+    throughput: u32,
+    /// Bytes of one of its records.
+    #[arg(long, default_value_t = 256, requires = "self_load", value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(..=4 << 20))]
+    record_size: u32,
 }
 
 /// Serves until SIGTERM or SIGINT, which is success; what stops it otherwise is its last line and Kafka's exit code, 1.
@@ -40,11 +51,17 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         directory_id: arguments.replica_directory_id,
         log_level: arguments.log_level,
         metrics: arguments.metrics.clone(),
+        self_load: self_load(arguments),
     };
     match serve(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+fn self_load(arguments: &Arguments) -> Option<Plan> {
+    let (throughput, record_bytes) = (arguments.throughput, arguments.record_size as usize);
+    arguments.self_load.then_some(Plan { throughput, record_bytes })
 }
 
 fn directory_id(text: &str) -> Result<DirectoryId, String> {

@@ -18,11 +18,6 @@ use crate::server::load::verifiable::{Event, Plan, Record, run as run_plan};
 
 /// What the command takes.
 #[derive(Debug, clap::Args)]
-#[command(
-    about = "Produces increasing integers, and says what became of each",
-    long_about = "This tool produces increasing integers to the specified topic and prints JSON metadata to stdout on each \
-                  \"send\" request, making externally visible which messages have been acked and which have not."
-)]
 pub struct Arguments {
     /// Produce messages to this topic.
     #[arg(long)]
@@ -56,6 +51,10 @@ pub struct Arguments {
     #[arg(long, value_name = "CONFIG-FILE")]
     command_config: Option<PathBuf>,
 }
+
+/// The tool in Kafka's words.
+pub const LONG_ABOUT: &str = "This tool produces increasing integers to the specified topic and prints JSON metadata to \
+    stdout on each \"send\" request, making externally visible which messages have been acked and which have not.";
 
 /// Runs it until its last message or a signal, which is success.
 pub fn run(arguments: &Arguments) -> ExitCode {

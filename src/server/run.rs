@@ -15,12 +15,15 @@ use crate::log::{DiskSeq, FileRange, Gone, LoadId};
 use crate::node::properties::Properties;
 use crate::node::settings::ServerConfig;
 use crate::node::{Input, Node, Output};
+use crate::prng::Prng;
+use crate::raft::note::Note;
 use crate::server::addresses::Policy;
 use crate::server::binding::BindError;
 use crate::server::clock::Clock;
 use crate::server::console::{Console, Level, Log};
 use crate::server::disk::Disk;
 use crate::server::files::{DataDirectory, FileError};
+use crate::server::load::myself::{Plan, SelfLoad};
 use crate::server::metrics::{Watched, Watchers};
 use crate::server::network::{Event, Limits, Network};
 use crate::server::signals::Signals;
@@ -39,6 +42,8 @@ pub struct Options {
     pub log_level: Level,
     /// Where to serve metrics, `HOST:PORT`.
     pub metrics: Option<String>,
+    /// The load that the node makes while it leads.
+    pub self_load: Option<Plan>,
 }
 
 /// One node at work.
@@ -51,6 +56,7 @@ pub struct Server {
     console: Console,
     signals: Signals,
     watchers: Option<Watchers>,
+    self_load: Option<SelfLoad>,
     /// Reused by every step.
     outputs: Vec<Output>,
     /// Ranges to read once the frames of the turn have left.
@@ -147,6 +153,7 @@ impl Server {
         for endpoint in node.raft.bootstrap.iter().chain(voters) {
             network.trust(endpoint, clock.monotonic());
         }
+        let self_load = options.self_load.map(|plan| SelfLoad::new(plan, &config.node.topic, Prng::new(0, 0)));
         let mut outputs = Vec::new();
         let watchers = options
             .metrics
@@ -163,6 +170,7 @@ impl Server {
             console,
             signals,
             watchers,
+            self_load,
             outputs,
             loads: VecDeque::new(),
             durable: Vec::new(),
@@ -184,6 +192,7 @@ impl Server {
     }
 
     fn turn(&mut self) -> Result<(), ServeError> {
+        self.work_self_load();
         self.network.flush();
         self.work_disk()?;
         self.network.flush();
@@ -201,12 +210,48 @@ impl Server {
         Ok(())
     }
 
+    /// The node is the load's broker, too: what it says arrives at once.
+    fn work_self_load(&mut self) {
+        let Some(load) = &mut self.self_load else { return };
+        load.work(self.clock.now());
+        while let Some(input) = self.self_load.as_mut().and_then(SelfLoad::next_input) {
+            self.step(input);
+        }
+    }
+
+    /// Carries out what concerns the load's own connections; anything else comes back.
+    fn execute_for_self_load(&mut self, output: Output) -> Option<Output> {
+        let Some(load) = &mut self.self_load else { return Some(output) };
+        let now = self.clock.monotonic();
+        match output {
+            Output::Frame { connection, frame } if load.owns(connection) => {
+                if let Some(line) = load.on_frame(now, connection, &frame) {
+                    self.console.print(&line);
+                }
+            }
+            Output::Close { connection } if load.owns(connection) => load.on_closed(now, connection),
+            Output::Hold { connection } if load.owns(connection) => load.hold(connection),
+            Output::Resume { connection } if load.owns(connection) => load.resume(connection),
+            Output::Note(note) => {
+                match note {
+                    Note::Leads { .. } => load.claim(now),
+                    Note::Became { .. } => load.resign(),
+                    _ => {}
+                }
+                return Some(Output::Note(note));
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
     /// How long the poll may sleep.
     fn patience(&self) -> Option<Duration> {
         if self.disk.has_work() || !self.loads.is_empty() || self.life == Life::Stopped {
             return Some(Duration::ZERO);
         }
-        let deadline = self.node.deadline().into_iter().chain(self.network.deadline()).min();
+        let load = self.self_load.as_ref().and_then(SelfLoad::deadline);
+        let deadline = self.node.deadline().into_iter().chain(self.network.deadline()).chain(load).min();
         deadline.map(|deadline| self.clock.until(deadline))
     }
 
@@ -289,6 +334,7 @@ impl Server {
     }
 
     fn execute(&mut self, output: Output) {
+        let Some(output) = self.execute_for_self_load(output) else { return };
         match output {
             Output::Connect { connection, endpoint } => {
                 self.network.connect(connection, &endpoint, self.clock.monotonic());

@@ -13,6 +13,8 @@
 
 #[path = "client/histories.rs"]
 mod histories;
+#[path = "client/producer.rs"]
+mod producer;
 #[path = "client/world.rs"]
 mod world;
 
@@ -25,6 +27,7 @@ use goldenscript::{Argument, Command, Context, Runner};
 use kafka_protocol::messages as kafka;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
+use kraftbed::client::producer::Producer;
 use kraftbed::client::wire::Api;
 use kraftbed::client::{Ask, AskId, Config, Delivery, Input, Output, Session, Told};
 use kraftbed::ids::{Endpoint, Epoch, Offset, ReplicaId};
@@ -35,12 +38,16 @@ use kraftbed::time::{Instant, Timestamp};
 
 #[test]
 fn golden_scripts() {
-    let mut paths: Vec<_> = std::fs::read_dir("tests/golden/client")
+    run_scripts("tests/golden/client", 8);
+}
+
+fn run_scripts(folder: &str, least: usize) {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
         .expect("the scripts are there")
         .map(|entry| entry.expect("the directory can be listed").path())
         .collect();
     paths.sort();
-    assert!(paths.len() >= 8, "only {} scripts", paths.len());
+    assert!(paths.len() >= least, "only {} scripts", paths.len());
     for path in paths {
         goldenscript::run(&mut Script::new(), &path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
@@ -50,6 +57,8 @@ fn golden_scripts() {
 struct Script {
     now: Instant,
     session: Option<Session>,
+    /// Instead of a session.
+    producer: Option<Producer>,
     /// What was asked on each connection and not answered: API, version, correlation id.
     asked: BTreeMap<ConnectionId, VecDeque<(i16, i16, i32)>>,
     versions: Versions,
@@ -72,6 +81,10 @@ impl Runner for Script {
         let options: BTreeMap<&str, &str> = command.args.iter().filter_map(key_value).collect();
         match command.name.as_str() {
             "session" => self.start(&options),
+            "producer" => self.start_producer(&options),
+            "push" => self.push(&words),
+            "flush" => self.flush(),
+            "drained" => self.drained(),
             "append" => {
                 let values = words[1..].iter().map(|value| Bytes::copy_from_slice(value.as_bytes())).collect();
                 self.ask(words[0], Ask::Produce { values })
@@ -104,7 +117,7 @@ impl Runner for Script {
 
 impl Script {
     fn new() -> Script {
-        Script { now: Instant::ZERO, session: None, asked: BTreeMap::new(), versions: Versions::New }
+        Script { now: Instant::ZERO, session: None, producer: None, asked: BTreeMap::new(), versions: Versions::New }
     }
 
     fn start(&mut self, options: &BTreeMap<&str, &str>) -> Result<String, Box<dyn Error>> {
@@ -129,9 +142,12 @@ impl Script {
 
     /// Lets time pass; without a duration, until the session wants to be woken.
     fn wait(&mut self, duration: Option<&str>) -> Result<String, Box<dyn Error>> {
-        let session = self.session.as_ref().ok_or("no session")?;
         let Some(word) = duration else {
-            let deadline = session.deadline().ok_or("the session waits for nothing")?;
+            let deadline = match &self.producer {
+                Some(producer) => producer.deadline(),
+                None => self.session.as_ref().ok_or("no session")?.deadline(),
+            };
+            let deadline = deadline.ok_or("the session waits for nothing")?;
             assert!(deadline > self.now, "the session wants to be woken in the past: a driver would spin");
             self.now = deadline;
             let said = self.step(Input::Tick)?;
@@ -144,9 +160,12 @@ impl Script {
 
     fn step(&mut self, input: Input) -> Result<String, Box<dyn Error>> {
         let mut out = Vec::new();
-        self.session.as_mut().ok_or("no session")?.step(self.now, input, &mut out);
+        match &mut self.producer {
+            Some(producer) => producer.step(self.now, input, &mut out),
+            None => self.session.as_mut().ok_or("no session")?.step(self.now, input, &mut out),
+        }
         let lines: Result<Vec<String>, _> = out.into_iter().map(|output| self.show(output)).collect();
-        Ok(lines?.concat())
+        Ok(lines?.concat() + &self.ended())
     }
 
     fn show(&mut self, output: Output) -> Result<String, Box<dyn Error>> {

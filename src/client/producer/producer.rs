@@ -136,6 +136,11 @@ impl Producer {
         self.has_room() && (self.batches.len() > self.sent || is_open_due())
     }
 
+    /// Whether there may be no room for another batch.
+    pub fn is_exhausted(&self) -> bool {
+        self.accumulator.is_exhausted()
+    }
+
     /// From now on nothing lingers: what was pushed is sent as soon as there is room.
     pub fn flush(&mut self) {
         self.is_flushing = true;

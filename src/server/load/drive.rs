@@ -30,6 +30,8 @@ pub struct Drive {
     /// Reused by every step.
     outputs: Vec<Output>,
     stops_asked: usize,
+    /// Connections lost since it was last said, and from when on it may be said again.
+    lost: (usize, Instant),
 }
 
 impl Drive {
@@ -52,6 +54,7 @@ impl Drive {
             wall_origin_ms: now.wall.0 - since,
             outputs: Vec::new(),
             stops_asked: 0,
+            lost: (0, Instant::ZERO),
         })
     }
 
@@ -102,6 +105,18 @@ impl Drive {
         self.producers[client].is_due(now)
     }
 
+    /// What a person should know of connections, once a second at most.
+    pub fn take_trouble(&mut self) -> Option<String> {
+        let (count, from) = self.lost;
+        let now = self.clock.monotonic();
+        if count == 0 || now < from {
+            return None;
+        }
+        self.lost = (0, now + TROUBLE_INTERVAL);
+        let client = &self.producers.first()?.settings().client_id;
+        Some(format!("[Producer clientId={client}] {count} connections lost or not established; trying again"))
+    }
+
     /// Lets all producers send what they have, however little.
     pub fn flush(&mut self) {
         for producer in &mut self.producers {
@@ -138,7 +153,10 @@ impl Drive {
                 Event::Frame { connection, frame } => {
                     self.step(client_of(connection), now, Input::Frame { connection, frame });
                 }
-                Event::Closed { connection } => self.step(client_of(connection), now, Input::Closed { connection }),
+                Event::Closed { connection } => {
+                    self.lost.0 += 1;
+                    self.step(client_of(connection), now, Input::Closed { connection });
+                }
                 Event::Signalled => self.stops_asked += self.signals.as_mut().map_or(0, Signals::take),
                 Event::Woken => {}
             }
@@ -183,6 +201,9 @@ fn client_of(connection: ConnectionId) -> usize {
 
 /// Connections of one client: 2³² of them, then come those of the next.
 const CLIENT_SHIFT: u32 = 32;
+
+/// How often troubles are told.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Largest frame that a broker may send, 100 MiB.
 const FRAME_BYTES_MAX: usize = 100 << 20;

@@ -9,6 +9,7 @@
 //! | [`drive`] | producers on sockets |
 //! | [`perf`] | the performance test: pace, bursts, phases |
 //! | [`verifiable`] | a producer that says on stdout what became of each record |
+//! | [`myself`] | a server's load on itself |
 //! | [`settings`] | producer properties, as Kafka reads and refuses them |
 //! | [`payload`], [`random`] | what is sent |
 //! | [`pace`] | when it is sent |
@@ -18,6 +19,7 @@
 pub mod drive;
 pub mod histogram;
 pub mod ledger;
+pub mod myself;
 pub mod pace;
 pub mod payload;
 pub mod perf;

@@ -229,6 +229,9 @@ impl<'a> Test<'a> {
                 self.on_ended(client, &ended, now, say);
             }
             self.lines.drain(..).for_each(|line| say(Line::Progress(line)));
+            if let Some(trouble) = self.drive.take_trouble() {
+                say(Line::Trouble(trouble));
+            }
             if is_flushing && self.drive.is_idle() {
                 return Ok(());
             }
@@ -328,8 +331,16 @@ impl<'a> Test<'a> {
         };
         self.failed += u64::from(ended.records);
         let (class, message) = exception::exception_of(error);
-        let records = ended.records;
-        say(Line::Trouble(format!("org.apache.kafka.common.errors.{class}: {message} ({records} records)")));
+        let (records, settings) = (ended.records, &self.plan.settings);
+        say(Line::Trouble(match ended.attempts {
+            0 => format!(
+                "org.apache.kafka.common.errors.TimeoutException: Expiring {records} record(s) for {}-0:{} ms has passed \
+                 since batch creation",
+                settings.topic,
+                settings.delivery_timeout.as_millis()
+            ),
+            _ => format!("org.apache.kafka.common.errors.{class}: {message} ({records} records)"),
+        }));
     }
 
     fn on_acked(&mut self, client: usize, ended: &Ended, now: Instant) {
