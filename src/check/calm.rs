@@ -5,16 +5,13 @@
 //!   that was not restarted, a quorum that was miscounted, or a replica that campaigns for nothing.
 //! - `answers_are_right`: what an examiner asks is answered as Kafka's protocol says, within a few round trips and syncs.
 //!   Whoever takes longer waits for a timer that should not be needed.
-//! - `handover_is_prompt`: when the leader is then asked to resign, the best successor campaigns at once and wins the next
-//!   epoch, because the others hold back.
+//! - `handover_is_prompt`: when the leader is then asked to resign or to stop, the best successor campaigns at once and wins
+//!   the next epoch, because the others hold back.
 //!
 //! Source: Raft §5.2 (a leader that is heard stays leader); KIP-98, KIP-320 (sequence numbers, epoch fencing); KAFKA-16536
 //! and KAFKA-12158 (timers).
 
-use std::time::Duration;
-
-use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
-use crate::ids::Epoch;
+use crate::check::{Drill, End, Handover, Interests, Ledger, Observation, Property, Seen, State, Violation, What};
 use crate::raft::message::{FetchRequest, FetchResponse, Fetched, Request, Response, ResponseBody};
 use crate::raft::view::RoleKind;
 use crate::record::RecordBatch;
@@ -30,9 +27,19 @@ pub struct LeaderIsStable {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct HandoverIsPrompt {
-    /// Since when, after which epoch, and within what time.
-    owed: Option<(Instant, Epoch, Duration)>,
+    owed: Option<Owed>,
     handovers: u64,
+}
+
+/// What was asked for and has not happened.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    since: Instant,
+    handover: Handover,
+    /// Who campaigned first.
+    campaigner: Option<usize>,
+    /// Whether there is another leader.
+    is_led: bool,
 }
 
 /// See the module.
@@ -53,7 +60,7 @@ impl Property for LeaderIsStable {
     }
 
     fn interests(&self) -> Interests {
-        Interests::CALM | Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN
+        Interests::CALM | Interests::DRILLED | Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
@@ -63,7 +70,7 @@ impl Property for LeaderIsStable {
                 self.calms += 1;
                 return Ok(());
             }
-            What::HandedOver { .. } => self.is_calm = false,
+            What::HandedOver(_) | What::Drilled(_) => self.is_calm = false,
             _ => {}
         }
         if !self.is_calm {
@@ -86,41 +93,81 @@ impl Property for HandoverIsPrompt {
     }
 
     fn statement(&self) -> &'static str {
-        "A leader that resigns in a quiet cluster is followed at once, in the next epoch, by a successor that it names (KIP-595, EndQuorumEpoch)."
+        "A leader that resigns or stops in a quiet cluster is followed at once, in the next epoch, by the successor that it names first (KIP-595, EndQuorumEpoch)."
     }
 
     fn interests(&self) -> Interests {
-        Interests::HANDED_OVER | Interests::ELECTION
+        Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
-        let at = seen.observation.at;
-        if let What::HandedOver { epoch, prompt } = seen.observation.what {
-            self.owed = Some((at, epoch, prompt));
+        let Observation { at, node, .. } = *seen.observation;
+        if let What::HandedOver(handover) = seen.observation.what {
+            self.owed = Some(Owed { since: at, handover, campaigner: None, is_led: false });
             return Ok(());
         }
-        let Some((since, before, prompt)) = self.owed else { return Ok(()) };
-        let state = seen.ledger.node(seen.observation.node).and_then(|mirror| mirror.state);
-        let Some(state) = state.filter(|state| state.role == RoleKind::Leader && state.epoch > before) else {
-            return Ok(());
+        let Some(owed) = &mut self.owed else { return Ok(()) };
+        let lie = match seen.ledger.node(node).and_then(|mirror| mirror.state) {
+            Some(state) => owed.sees(at, node, &state),
+            None => owed.sees_down(at, node),
         };
-        self.owed = None;
-        self.handovers += 1;
-        let took = at.since(since);
-        if took > prompt || state.epoch != before.next() {
-            let (node, epoch) = (state.key.id, state.epoch);
-            return self.fails(
-                seen,
-                format!(
-                    "epoch {before} was resigned, node {node} leads epoch {epoch} after {took:?}, {prompt:?} is owed"
-                ),
-            );
+        let is_done = owed.is_led && owed.handover.stops.is_none();
+        if is_done {
+            self.owed = None;
+            self.handovers += 1;
         }
-        Ok(())
+        lie.map_or(Ok(()), |lie| self.fails(seen, lie))
+    }
+
+    fn finish(&mut self, end: &End<'_>, _ledger: &Ledger) -> Result<(), Violation> {
+        let Some(Owed { handover, is_led, .. }) = self.owed.filter(|_| end.settle.is_some()) else { return Ok(()) };
+        let missing = if is_led { "it has not stopped" } else { "nobody has led since" };
+        self.fails_in_the_end(
+            end,
+            None,
+            format!("the leader of epoch {} was asked to go, and {missing}", handover.epoch),
+        )
     }
 
     fn exercised(&self) -> u64 {
         self.handovers
+    }
+}
+
+impl Owed {
+    /// A node has changed its role or its epoch.
+    fn sees(&mut self, at: Instant, node: usize, state: &State) -> Option<String> {
+        let Handover { epoch: before, prompt, alone_for, .. } = self.handover;
+        let took = at.since(self.since);
+        if matches!(state.role, RoleKind::Prospective | RoleKind::Candidate) {
+            let first = *self.campaigner.get_or_insert(node);
+            let is_alone = first == node || took >= alone_for || self.is_led;
+            return (!is_alone).then(|| {
+                format!("epoch {before} was resigned, node {first} campaigns, and node {node} does not hold back")
+            });
+        }
+        if state.role != RoleKind::Leader || state.epoch <= before || self.is_led {
+            return None;
+        }
+        self.is_led = true;
+        let (id, epoch) = (state.key.id, state.epoch);
+        let is_prompt = took <= prompt && epoch == before.next();
+        (!is_prompt).then(|| {
+            format!("epoch {before} was resigned, node {id} leads epoch {epoch} after {took:?}, {prompt:?} is owed")
+        })
+    }
+
+    /// A node has stopped.
+    fn sees_down(&mut self, at: Instant, node: usize) -> Option<String> {
+        if self.handover.stops != Some(node) {
+            return None;
+        }
+        self.handover.stops = None;
+        let (took, owed) = (at.since(self.since), self.handover.prompt * 2);
+        let is_prompt = self.is_led && took <= owed;
+        (!is_prompt).then(|| {
+            format!("node {node} was asked to stop and did after {took:?}, {owed:?} and another leader are owed")
+        })
     }
 }
 
@@ -134,12 +181,14 @@ impl Property for AnswersAreRight {
     }
 
     fn interests(&self) -> Interests {
-        Interests::CALM | Interests::EXAMINED | Interests::ANSWERED
+        Interests::CALM | Interests::DRILLED | Interests::EXAMINED | Interests::ANSWERED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen.observation.what {
             What::Calm => self.is_calm = true,
+            // Every drill has questions of its own.
+            What::Drilled(Drill::FollowerCut { .. } | Drill::LeaderCut { .. }) => self.is_over = false,
             What::Examined { finding: None, .. } => self.is_over = true,
             What::Examined { finding: Some(finding), prompt } => {
                 self.answers += 1;
@@ -186,9 +235,12 @@ fn is_too_large(asked: &FetchRequest, response: &Response) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::check::fixture::Stage;
-    use crate::check::{Examined, Observation, Settle};
+    use crate::check::{Examined, Settle};
+    use crate::ids::Epoch;
 
     fn led(property: impl Property + 'static) -> Stage {
         let mut stage = Stage::of(property, 3);
@@ -205,6 +257,34 @@ mod tests {
         stage.see(Observation::NO_NODE, What::Calm).unwrap();
         stage.follows(1, 0, 2).unwrap();
         assert!(stage.is(1, RoleKind::Prospective, 2).unwrap_err().message.contains("node 1 is prospective"));
+    }
+
+    #[test]
+    fn a_leader_that_goes_has_one_successor_soon() {
+        let millis = Duration::from_millis;
+        // A stage's clock moves by one millisecond with every observation.
+        let asked = |prompt: u64, stops: Option<usize>| {
+            let mut stage = led(HandoverIsPrompt::default());
+            stage.follows(2, 0, 2).unwrap();
+            let handover = Handover { epoch: Epoch(2), stops, prompt: millis(prompt), alone_for: millis(3) };
+            stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
+            stage.is(1, RoleKind::Prospective, 2).unwrap();
+            stage
+        };
+        let mut stage = asked(2, None);
+        stage.leads(1, 3).unwrap();
+        stage.is(2, RoleKind::Prospective, 3).unwrap();
+        assert!(asked(1, None).leads(1, 3).unwrap_err().message.contains("node 1 leads epoch 3 after 2ms"));
+        assert!(asked(2, None).leads(1, 4).is_err());
+        assert!(asked(9, None).is(2, RoleKind::Prospective, 2).unwrap_err().message.contains("does not hold back"));
+        let settled = End { settle: Some(Settle { began: Instant::ZERO, leader_within: millis(9) }), ..End::default() };
+        assert!(asked(2, None).finish(settled).unwrap_err().message.contains("nobody has led since"));
+        let mut stage = asked(2, Some(0));
+        stage.leads(1, 3).unwrap();
+        assert!(stage.finish(settled).unwrap_err().message.contains("it has not stopped"));
+        stage.down(0).unwrap();
+        stage.finish(settled).unwrap();
+        assert!(asked(2, Some(0)).down(0).is_err());
     }
 
     #[test]

@@ -47,8 +47,10 @@ impl Interests {
     pub const CALM: Interests = Interests(1 << 17);
     /// A question whose answer is known was answered.
     pub const EXAMINED: Interests = Interests(1 << 18);
-    /// The leader of a quiet cluster was asked to resign.
+    /// The leader of a quiet cluster was asked to go.
     pub const HANDED_OVER: Interests = Interests(1 << 19);
+    /// One fault in a quiet cluster, or its end.
+    pub const DRILLED: Interests = Interests(1 << 20);
 
     /// Whether the two sets share a kind.
     #[inline]

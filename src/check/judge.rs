@@ -9,6 +9,7 @@ use crate::check::committed_is_durable_on_majority::CommittedIsDurableOnMajority
 use crate::check::committed_stays::CommittedStays;
 use crate::check::completed_is_durable::CompletedIsDurable;
 use crate::check::consumers_see_committed::ConsumersSeeCommitted;
+use crate::check::drills::{CutOffFollowerDisturbsNobody, CutOffLeaderStepsDown};
 use crate::check::epochs_and_votes_move_forward::EpochsAndVotesMoveForward;
 use crate::check::flushed_is_durable::FlushedIsDurable;
 use crate::check::high_watermark_moves_forward::HighWatermarkMovesForward;
@@ -96,6 +97,8 @@ pub fn is_liveness(property: &str) -> bool {
         property,
         "leader_emerges"
             | "leader_is_stable"
+            | "cut_off_follower_disturbs_nobody"
+            | "cut_off_leader_steps_down"
             | "handover_is_prompt"
             | "nodes_catch_up"
             | "operations_finish"
@@ -129,6 +132,8 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(TailReadsLinearizable::default()),
         Box::new(LeaderEmerges::default()),
         Box::new(LeaderIsStable::default()),
+        Box::new(CutOffFollowerDisturbsNobody::default()),
+        Box::new(CutOffLeaderStepsDown::default()),
         Box::new(HandoverIsPrompt::default()),
         Box::new(AnswersAreRight::default()),
         Box::new(NodesCatchUp::default()),

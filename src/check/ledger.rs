@@ -139,8 +139,9 @@ impl Ledger {
             What::Returned { .. } => Interests::RETURNED,
             What::Consumed { .. } => Interests::CONSUMED,
             What::Calm => Interests::CALM,
-            What::HandedOver { .. } => Interests::HANDED_OVER,
+            What::HandedOver(_) => Interests::HANDED_OVER,
             What::Examined { .. } => Interests::EXAMINED,
+            What::Drilled(_) => Interests::DRILLED,
         }
     }
 

@@ -11,7 +11,7 @@
 //! Source: Raft §5.3 (followers eventually store all entries); TLA+ `EventuallyLeaderElected`, `ValuesEventuallyAcked`;
 //! KAFKA-17751 and KAFKA-19605 (poll timers that spin).
 
-use crate::check::{End, Interests, Ledger, Property, Seen, Violation};
+use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
 use crate::ids::Epoch;
 use crate::raft::view::{RoleKind, View};
 use crate::time::Instant;
@@ -23,6 +23,7 @@ const STEPS_PER_SECOND_MAX: u64 = 50_000;
 #[derive(Debug, Default)]
 pub struct LeaderEmerges {
     elected: Option<(Epoch, Instant)>,
+    is_over: bool,
     judged: u64,
 }
 
@@ -64,10 +65,15 @@ impl Property for LeaderEmerges {
     }
 
     fn interests(&self) -> Interests {
-        Interests::ELECTION
+        Interests::ELECTION | Interests::CALM
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
+        // Who leads after the calm was asked for by the judge.
+        self.is_over |= matches!(seen.observation.what, What::Calm);
+        if self.is_over {
+            return Ok(());
+        }
         let state = seen.ledger.node(seen.observation.node).and_then(|mirror| mirror.state);
         let Some(state) = state.filter(|state| state.role == RoleKind::Leader) else { return Ok(()) };
         if self.elected.is_none_or(|(epoch, _)| epoch < state.epoch) {

@@ -28,6 +28,7 @@ mod committed_is_durable_on_majority;
 mod committed_stays;
 mod completed_is_durable;
 mod consumers_see_committed;
+mod drills;
 mod epochs_and_votes_move_forward;
 #[cfg(test)]
 mod fixture;
@@ -182,10 +183,37 @@ pub enum What<'a> {
     /// Every node follows one leader and has what it has, faults are over, and clients are done: from here on nothing
     /// changes by itself.
     Calm,
-    /// The calm is over: the leader of that epoch was asked to resign, and another is owed within `prompt`.
-    HandedOver { epoch: Epoch, prompt: Duration },
+    /// The calm is over: the leader of a quiet cluster was asked to go.
+    HandedOver(Handover),
+    /// One fault in a quiet cluster, or its end.
+    Drilled(Drill),
     /// A question whose answer is known was answered, `prompt` being what that may take; `None` when all of them were.
     Examined { finding: Option<&'a Examined>, prompt: Duration },
+}
+
+/// A leader was asked to go, and what is owed for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// The epoch that it led.
+    pub epoch: Epoch,
+    /// The node, where it is to stop as well and not only to resign.
+    pub stops: Option<usize>,
+    /// What another leader, and the stop after that, may take.
+    pub prompt: Duration,
+    /// How long the best successor has the field to itself.
+    pub alone_for: Duration,
+}
+
+/// One node is cut off from all other nodes of a quiet cluster, and comes back. Clients reach it all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
+pub enum Drill {
+    /// The node, a voter that follows, is cut off for longer than it has patience.
+    FollowerCut { node: usize },
+    /// The node, which leads that epoch, is cut off. It is to resign, and another is to be elected, each within its time.
+    LeaderCut { node: usize, epoch: Epoch, resigns_within: Duration, elected_within: Duration },
+    /// All links are mended.
+    Healed,
 }
 
 /// An answer of a node to somebody who knows what it must be.

@@ -21,6 +21,17 @@ use crate::protocol::ConnectionId;
 use crate::record::{BatchBuilder, ProducerStamp, RecordBatch};
 use crate::time::{Instant, Timestamp};
 
+/// What the examiner asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paper {
+    /// Everything, of everybody.
+    Calm,
+    /// One follower, this node, is cut off from all other nodes: the rest goes on.
+    FollowerCut(usize),
+    /// The leader is cut off from all other nodes: it can neither acknowledge nor confirm anything.
+    LeaderCut,
+}
+
 /// What the examiner takes for true: the state of a quiet cluster.
 #[derive(Clone, Debug)]
 pub struct Truth {
@@ -97,6 +108,8 @@ enum Ask {
     },
     /// At the end, for a moment.
     Wait,
+    /// A record that is to be on a majority within a moment.
+    Hasty,
     Tail {
         epoch: i32,
     },
@@ -130,16 +143,17 @@ enum Expect {
     Nothing,
     /// The end of what is committed.
     End,
+    /// Any error: whatever it is, it is no acknowledgement and no confirmation.
+    Denied,
 }
 
 impl Examiner {
     /// An examiner that has asked nothing yet.
     pub fn new(truth: Truth) -> Examiner {
-        let tasks = tasks(&truth);
         Examiner {
             voice: Voice::new("examiner", 0),
             links: Vec::new(),
-            tasks,
+            tasks: VecDeque::new(),
             asked_at: None,
             producers: Vec::new(),
             bases: Vec::new(),
@@ -153,8 +167,19 @@ impl Examiner {
         self.tasks.is_empty()
     }
 
-    /// Connects to every node.
-    pub fn begin(&mut self, now: Instant, out: &mut Vec<Output>) {
+    /// Begins with a paper; what may have changed since the one before comes with it. Connects to every node the first time.
+    pub fn begin(&mut self, now: Instant, truth: Truth, paper: Paper, out: &mut Vec<Output>) {
+        assert!(self.is_done(), "one paper at a time");
+        self.end = truth.end.as_i64();
+        self.truth = truth;
+        self.tasks = match paper {
+            Paper::Calm => tasks(&self.truth),
+            Paper::FollowerCut(away) => tasks_without(&self.truth, away),
+            Paper::LeaderCut => tasks_to_deny(&self.truth),
+        };
+        if !self.links.is_empty() {
+            return self.ask_next(now, out);
+        }
         for (index, endpoint) in self.truth.nodes.iter().enumerate() {
             self.links.push(Link::connect(connection(index), endpoint.clone(), now + PATIENCE, out));
         }
@@ -176,6 +201,8 @@ impl Examiner {
                     Err(malformed) => Some(self.finding(now, Some(malformed.to_string()))),
                 }
             }
+            // A node may leave when nothing more is asked.
+            Input::Closed { .. } if self.is_done() => None,
             Input::Closed { .. } => Some(self.finding(now, Some("the connection is closed".into()))),
             Input::Ask { .. } | Input::Tick => None,
         };
@@ -224,6 +251,7 @@ impl Examiner {
                 let from = Offset::from_i64(self.end).unwrap_or_default();
                 Request::Fetch { topic, leader_epoch: self.truth.epoch, from, wait_max: MOMENT, bytes_max: 1 << 16 }
             }
+            Ask::Hasty => Request::Produce { topic, records: encoded(None, 1), timeout: MOMENT, acks: ACKS_ALL },
             Ask::Tail { epoch } => Request::Tail { topic, leader_epoch: epoch },
         }
     }
@@ -306,6 +334,7 @@ impl Examiner {
             (Expect::End, &Response::Tail { error: 0, end }) => {
                 (end == self.end).then_some(()).ok_or_else(|| format!("{}, {} is the end", found(), self.end))
             }
+            (Expect::Denied, Response::Produce { error, .. } | Response::Tail { error, .. }) if *error != 0 => Ok(()),
             _ => Err(found()),
         }
     }
@@ -360,6 +389,32 @@ fn tasks(truth: &Truth) -> VecDeque<Task> {
     push(leader, "Fetch at the end", Ask::Wait, Expect::Nothing);
     push(leader, "ListOffsets", Ask::Tail { epoch }, Expect::End);
     tasks
+}
+
+/// What a majority with its leader goes on to answer while one follower is away.
+fn tasks_without(truth: &Truth, away: usize) -> VecDeque<Task> {
+    let plain = Ask::Produce { producer: Producer::None, epoch: 0, sequence: 0, count: 1 };
+    let tail = Ask::Tail { epoch: -1 };
+    let leader = truth.leader;
+    [
+        (leader, "a batch while a follower is away", plain, Expect::Appended),
+        (leader, "ListOffsets while a follower is away", tail.clone(), Expect::End),
+        (away, "ListOffsets at a follower that is cut off", tail, Expect::Error(NOT_LEADER)),
+    ]
+    .map(|(node, question, ask, expect)| Task { question, node, ask, expect })
+    .into()
+}
+
+/// What a leader without a majority must not say yes to: while it still leads, and when it does no more.
+fn tasks_to_deny(truth: &Truth) -> VecDeque<Task> {
+    let tail = Ask::Tail { epoch: -1 };
+    [
+        ("a batch for a leader that is cut off", Ask::Hasty),
+        ("ListOffsets at a leader that is cut off", tail.clone()),
+        ("ListOffsets at a leader that was cut off long ago", tail),
+    ]
+    .map(|(question, ask)| Task { question, node: truth.leader, ask, expect: Expect::Denied })
+    .into()
 }
 
 /// A batch of values that are nobody's.

@@ -42,7 +42,7 @@ pub mod workload;
 
 pub use client::{Client, Event};
 pub use config::{Config, Delivery};
-pub use examiner::{Examiner, Finding, Truth};
+pub use examiner::{Examiner, Finding, Paper, Truth};
 pub use session::Session;
 pub use workload::{Audit, Brief, Kind, Reads, Workload};
 

@@ -1,16 +1,15 @@
 //! The examination of a quiet cluster: the examiner as one more host, and its findings for the judge.
 
 use crate::check::{Examined, What};
-use crate::client::{Examiner, Finding, Input, Truth};
+use crate::client::{Examiner, Finding, Input, Paper, Truth};
 use crate::sim::HostId;
 use crate::sim::host::listener;
 use crate::sim::network::{Arrival, Parcel};
-use crate::sim::settle::prompt;
 use crate::sim::world::World;
 
 impl World<'_> {
-    /// Lets the examiner begin. It knows what the judge knows: who leads, and what is committed.
-    pub(crate) fn begin_examination(&mut self) {
+    /// Gives the examiner a paper. It knows what the judge knows: who leads, and what is committed.
+    pub(crate) fn begin_examination(&mut self, paper: Paper) {
         let Some(leader) = self.leader() else { return };
         let Some(view) = self.hosts[leader.index()].view() else { return };
         let truth = Truth {
@@ -21,10 +20,13 @@ impl World<'_> {
             end: self.court.judge().ledger().committed_end(),
             topic: "__cluster_metadata".to_owned(),
         };
-        let mut examiner = Examiner::new(truth);
         let mut outputs = Vec::new();
-        examiner.begin(self.now, &mut outputs);
-        self.examiner = Some(examiner);
+        let examiner = self.examiner.get_or_insert_with(|| Examiner::new(truth.clone()));
+        if !examiner.is_done() {
+            // The judge misses an answer.
+            return;
+        }
+        examiner.begin(self.now, truth, paper, &mut outputs);
         let host = self.examiner_host();
         outputs.into_iter().for_each(|output| self.client_output(host, output));
     }
@@ -48,14 +50,15 @@ impl World<'_> {
             self.found(finding);
         }
         if is_done {
-            self.court.see(&self.hosts, self.now, None, What::Examined { finding: None, prompt: prompt(self.plan) });
+            let prompt = self.drills.answer_within(self.plan);
+            self.court.see(&self.hosts, self.now, None, What::Examined { finding: None, prompt });
         }
     }
 
     fn found(&mut self, finding: Finding) {
         let Finding { question, node, took, lie, read } = finding;
         let examined = Examined { question, node, took, lie };
-        let what = What::Examined { finding: Some(&examined), prompt: prompt(self.plan) };
+        let what = What::Examined { finding: Some(&examined), prompt: self.drills.answer_within(self.plan) };
         self.court.see(&self.hosts, self.now, None, what);
         if let Some((from, batches, high_watermark)) = read {
             let what = What::Consumed { from, batches: &batches, high_watermark };

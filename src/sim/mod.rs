@@ -24,6 +24,7 @@ pub mod court;
 pub mod decide;
 pub mod disk;
 pub mod doses;
+pub mod drills;
 pub mod examination;
 pub mod falls;
 pub mod host;

@@ -95,7 +95,8 @@ impl World<'_> {
     /// A fault ends.
     pub(crate) fn nemesis_relieves(&mut self, number: u32) {
         match self.nemesis.reliefs[number as usize].take() {
-            Some(Relief::Mend(links)) => {
+            // When faults are over, everything is mended already; what is cut then is not ours to mend.
+            Some(Relief::Mend(links)) if !self.nemesis.is_over => {
                 for (from, to) in links {
                     self.mend(from, to);
                 }
@@ -112,7 +113,7 @@ impl World<'_> {
                 }
             }
             Some(Relief::Rejoin) => self.rejoin_wiped(),
-            Some(Relief::Power(_) | Relief::Fall { .. }) | None => {}
+            Some(Relief::Mend(_) | Relief::Power(_) | Relief::Fall { .. }) | None => {}
         }
     }
 

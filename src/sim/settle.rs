@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::check;
 use crate::check::{Violation, What};
+use crate::client::Paper;
 use crate::node::Input;
 use crate::raft::RoleKind;
 use crate::scenario::plan::Plan;
@@ -21,7 +22,6 @@ pub struct Settle {
     quiet_since: Option<Instant>,
     /// Since when it has been calm, and until when it is to stay so.
     calm: Option<(Instant, Instant)>,
-    has_handed_over: bool,
     /// How long quiet must last to be believed.
     quiet_for: Duration,
     ended: Option<Instant>,
@@ -43,26 +43,12 @@ impl Settle {
         // What faults left behind, such as a connection that died without a word, is found within a time-out.
         let longest = settings.request_timeout.max(settings.fetch_timeout) * 5 / 4;
         let quiet_for = if calm_for.is_zero() { QUIET_FOR } else { QUIET_FOR + longest };
-        Settle {
-            began: None,
-            quiet_since: None,
-            calm: None,
-            has_handed_over: false,
-            quiet_for,
-            ended: None,
-            round,
-            calm_for,
-        }
+        Settle { began: None, quiet_since: None, calm: None, quiet_for, ended: None, round, calm_for }
     }
 
     /// Whether faults are over.
     pub fn has_begun(&self) -> bool {
         self.began.is_some()
-    }
-
-    /// Whether the leader of the quiet cluster was asked to resign.
-    pub fn has_handed_over(&self) -> bool {
-        self.has_handed_over
     }
 
     /// Whether the run is over.
@@ -142,17 +128,22 @@ impl World<'_> {
     }
 
     fn look_for_quiet(&mut self, began: Instant) {
+        if self.drill_lasts() {
+            return;
+        }
         self.relieve_recovering();
         let quiet = self.is_quiet();
+        // What a drill leaves behind is known.
+        let quiet_for = if self.drills.have_begun() { QUIET_FOR } else { self.settle.quiet_for };
         match (quiet, self.settle.quiet_since) {
             (true, None) => self.settle.quiet_since = Some(self.now),
-            (true, Some(since)) if self.now.since(since) >= self.settle.quiet_for => self.keep_calm(),
+            (true, Some(since)) if self.now.since(since) >= quiet_for => self.keep_calm(),
             (true, Some(_)) => {}
             (false, _) => self.settle.quiet_since = None,
         }
         // Whoever is not quiet by now never will be: the judge says what is missing.
-        let patience = match self.settle.calm {
-            Some((_, until)) => until.since(began) + self.settle.round * 4,
+        let patience = match self.drills.over_since().or(self.settle.calm.map(|(_, until)| until)) {
+            Some(over) => over.since(began) + self.settle.round * 4,
             None => self.settle.round * QUIET_WITHIN_ROUNDS + self.clients.patience(),
         };
         if self.now.since(began) >= patience {
@@ -184,28 +175,19 @@ impl World<'_> {
                 self.settle.calm = Some((self.now, self.now + lasts));
                 if !lasts.is_zero() {
                     self.court.see(&self.hosts, self.now, None, What::Calm);
-                    self.begin_examination();
+                    self.begin_examination(Paper::Calm);
                 }
             }
             Some((since, until)) if until <= self.now => {
-                match self.leader().filter(|_| since < until && !self.settle.has_handed_over) {
-                    Some(leader) => self.hand_over(leader),
+                match self.leader().filter(|_| since < until && !self.drills.have_begun()) {
+                    Some(leader) => {
+                        self.settle.quiet_since = None;
+                        self.begin_drill(leader);
+                    }
                     None => self.settle.ended = Some(self.now),
                 }
             }
             Some(_) => {}
-        }
-    }
-
-    /// The last thing that is asked of a quiet cluster: another leader, at once.
-    fn hand_over(&mut self, leader: HostId) {
-        self.settle.has_handed_over = true;
-        self.settle.quiet_since = None;
-        let Some(view) = self.hosts[leader.index()].view() else { return };
-        let what = What::HandedOver { epoch: view.epoch, prompt: prompt(self.plan) * 2 };
-        if self.plan.voters > 1 {
-            self.court.see(&self.hosts, self.now, None, what);
-            self.node_step(leader, Input::Resign);
         }
     }
 

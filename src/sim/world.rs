@@ -26,6 +26,7 @@ use crate::sim::court::Court;
 use crate::sim::decide::Stream;
 use crate::sim::disk::Disk;
 use crate::sim::doses::Doses;
+use crate::sim::drills::Drills;
 use crate::sim::host::{Host, State, host_at, liberties, node_config};
 use crate::sim::image::imagine;
 use crate::sim::nemesis::Nemesis;
@@ -111,6 +112,7 @@ pub struct World<'p> {
     pub(crate) nemesis: Nemesis,
     pub(crate) script: Script,
     pub(crate) settle: Settle,
+    pub(crate) drills: Drills,
     pub(crate) marks_seen: BTreeMap<&'static str, u64>,
     pub(crate) wiretap: Wiretap,
     audits: Stream,
@@ -158,6 +160,7 @@ impl<'p> World<'p> {
             nemesis: Nemesis::new(plan),
             script: Script::new(plan),
             settle: Settle::new(plan),
+            drills: Drills::new(plan),
             marks_seen: BTreeMap::new(),
             wiretap: Wiretap::new(Names::of(&node_config(plan, HostId(0)))),
             audits: Stream::new(plan, "audit"),
@@ -440,8 +443,8 @@ impl<'p> World<'p> {
         if let Some(left) = before {
             *self.marks_seen.entry(left.name()).or_default() += 1;
         }
-        // Who leads after the last handover was asked for by the judge.
-        if role == RoleKind::Leader && !self.settle.has_handed_over() {
+        // Who leads after a drill was asked for by the judge.
+        if role == RoleKind::Leader && !self.drills.have_begun() {
             self.leaders.push((epoch.0, host.0));
         }
         let place = self.place(host);
