@@ -8,8 +8,8 @@
 //! mentions are looked up ([`Addresses::trust`]).
 //!
 //! **Invariants**
-//! - one question per name is under way, and at most [`NAMES_MAX`] names are known, asked for or trusted;
-//! - what was found is used for [`FRESH_FOR`], that nothing was found for [`NOTHING_FOR`].
+//! - one question per name is under way, and at most `NAMES_MAX` names are known, asked for or trusted;
+//! - what was found is used for `FRESH_FOR`, that nothing was found for `NOTHING_FOR`.
 
 use std::collections::BTreeMap;
 use std::io;
