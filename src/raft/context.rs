@@ -85,8 +85,9 @@ pub(super) struct Context {
     pub apply_load: Option<LoadId>,
     pub recovering: Option<Recovering>,
     pub leaving: Option<Leaving>,
-    /// Voters that did not answer when they were called last; whether one of them could lead is not known.
-    pub unreachable: Vec<ReplicaId>,
+    /// Voters that did not answer when they were called last, and how often in a row; whether one of them could lead is
+    /// not known.
+    pub unanswered: Vec<(ReplicaId, u32)>,
     /// The recovery point on disk, or on its way there.
     pub recovery_point: Offset,
     /// Bytes appended since the recovery point was handed to the disk.
@@ -143,16 +144,19 @@ impl Context {
             }
         };
         let Some(id) = voter else { return };
-        match (is, self.unreachable.contains(&id)) {
-            (Reachable::No, false) => self.unreachable.push(id),
-            (Reachable::Yes, true) => self.unreachable.retain(|known| *known != id),
-            _ => {}
+        match is {
+            Reachable::Yes => self.unanswered.retain(|(known, _)| *known != id),
+            Reachable::No => match self.unanswered.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, in_a_row)) => *in_a_row = in_a_row.saturating_add(1),
+                None => self.unanswered.push((id, 1)),
+            },
         }
     }
 
     /// Whether nobody else can be elected, even with this replica's vote: too few of the other voters answer.
     pub fn is_beyond_succession(&self) -> bool {
-        let reachable = self.remote_voters().filter(|voter| !self.unreachable.contains(&voter.key.id)).count();
+        let is_silent = |id| self.unanswered.iter().any(|&(known, in_a_row)| known == id && in_a_row >= SILENT_AFTER);
+        let reachable = self.remote_voters().filter(|voter| !is_silent(voter.key.id)).count();
         reachable == 0 || reachable + 1 < self.voters().majority()
     }
 
@@ -369,6 +373,10 @@ impl Context {
 
 /// The shortest of timers: one of nothing would be a busy loop, and Kafka's settings allow zero.
 pub(super) const TIMER_MIN: Duration = Duration::from_millis(1);
+
+/// Unanswered calls in a row after which a voter counts as silent. One is not enough: its connection may be left over
+/// from before the voter started again, and only writing to it shows that.
+const SILENT_AFTER: u32 = 2;
 
 /// The epoch after this one; `None` at the edge of Kafka's 31 bits, which only a forged message can reach.
 pub(super) fn next_epoch(epoch: Epoch) -> Option<Epoch> {

@@ -380,7 +380,7 @@ fn context(config: Config, recovered: &Recovered, prng: Prng, now: Now) -> Conte
         apply_load: None,
         recovering: recovered.recovering.map(|above| Recovering { above, until_flushed: None }),
         leaving: None,
-        unreachable: Vec::new(),
+        unanswered: Vec::new(),
         recovery_point: recovered.flushed,
         bytes_since_recovery_point: 0,
         fetch_is_retry: false,

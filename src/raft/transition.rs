@@ -159,7 +159,7 @@ fn become_resigned(role: &mut Role, ctx: &mut Context) -> Role {
     };
     ctx.high_watermark = None;
     // Who can take over is found out anew, by telling them.
-    ctx.unreachable.clear();
+    ctx.unanswered.clear();
     let untold = successors.iter().map(|key| key.id).collect();
     let election_deadline = ctx.random_election_deadline();
     std::mem::replace(role, Role::Resigned(Resigned { successors, untold, election_deadline }))
