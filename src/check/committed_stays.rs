@@ -65,8 +65,10 @@ impl CommittedStays {
             _ => &mirror.removed[..mirror.removed_durable.min(mirror.removed.len())],
         };
         // A replica of an older epoch may have a copy that nobody counted, and lose it to the leader of that epoch; what it
-        // has itself known as committed it may never lose.
-        let (epoch, known) = mirror.state.map_or((Epoch::ZERO, None), |state| (state.epoch, state.high_watermark));
+        // has itself known as committed it may never lose. It may have moved on since it decided to cut, but the disk
+        // works in order: the epoch of that decision is the newest one in its files.
+        let (epoch, known) =
+            mirror.state.map_or((Epoch::ZERO, None), |state| (mirror.election.epoch, state.high_watermark));
         let is_committed = |mark: &&BatchMark| {
             let found = seen.ledger.committed().binary_search_by_key(&mark.base, |committed| committed.base);
             found.is_ok_and(|index| {
