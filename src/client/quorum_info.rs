@@ -11,6 +11,8 @@ use kafka_protocol::messages::describe_quorum_response as told;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
 use crate::ids::{Endpoint, uuid_to_text};
+use crate::protocol::schema;
+use crate::protocol::schema::{Shape, answers};
 
 /// Whom a tool was pointed at. (KIP-919.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ pub fn ask_versions() -> Bytes {
 
 /// What a broker speaks.
 pub fn read_versions(frame: Bytes) -> Result<Versions, AdminError> {
-    let body: kafka::ApiVersionsResponse = response(frame, 0)?;
+    let body: kafka::ApiVersionsResponse = response(frame, &schema::API_VERSIONS_RESPONSE, 0)?;
     refused(body.error_code)?;
     let newest = |key: kafka::ApiKey, ours: i16| {
         let offer = body.api_keys.iter().find(|offer| offer.api_key == key as i16).ok_or(AdminError::Unserved)?;
@@ -108,7 +110,7 @@ pub fn ask_cluster(versions: Versions, bootstrap: Bootstrap) -> Bytes {
 
 /// Who belongs to the cluster.
 pub fn read_cluster(versions: Versions, frame: Bytes) -> Result<ClusterInfo, AdminError> {
-    let body: kafka::DescribeClusterResponse = response(frame, versions.cluster)?;
+    let body: kafka::DescribeClusterResponse = response(frame, &answers::DESCRIBE_CLUSTER_RESPONSE, versions.cluster)?;
     refused(body.error_code)?;
     let controller = body.brokers.iter().find(|broker| broker.broker_id == body.controller_id);
     let controller = controller.and_then(|at| Some(Endpoint::new(&at.host, u16::try_from(at.port).ok()?)));
@@ -150,7 +152,7 @@ pub fn read_leader(versions: Versions, frame: Bytes) -> Result<(Option<i32>, i32
 }
 
 fn read_partition(versions: Versions, frame: Bytes) -> Result<(told::PartitionData, Vec<told::Node>), AdminError> {
-    let mut body: kafka::DescribeQuorumResponse = response(frame, versions.quorum)?;
+    let mut body: kafka::DescribeQuorumResponse = response(frame, &answers::DESCRIBE_QUORUM_RESPONSE, versions.quorum)?;
     refused(body.error_code)?;
     let partition = body.topics.pop().and_then(|mut topic| topic.partitions.pop());
     let partition = partition.ok_or_else(|| AdminError::Malformed("no partition in the answer".into()))?;
@@ -258,9 +260,10 @@ fn request<T: Encodable + HeaderVersion>(key: kafka::ApiKey, version: i16, body:
     frame.freeze()
 }
 
-fn response<T: Decodable + HeaderVersion>(mut frame: Bytes, version: i16) -> Result<T, AdminError> {
+fn response<T: Decodable + HeaderVersion>(mut frame: Bytes, shape: &Shape, version: i16) -> Result<T, AdminError> {
     let malformed = |error: &dyn std::fmt::Display| AdminError::Malformed(error.to_string().trim_end().to_owned());
     kafka::ResponseHeader::decode(&mut frame, T::header_version(version)).map_err(|error| malformed(&error))?;
+    shape.check(version, &frame).map_err(|error| malformed(&error))?;
     T::decode(&mut frame, version).map_err(|error| malformed(&error))
 }
 

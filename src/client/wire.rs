@@ -12,7 +12,8 @@ use kafka_protocol::messages as kafka;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
 use crate::ids::{Endpoint, Offset};
-use crate::protocol::Frame;
+use crate::protocol::schema::{Shape, answers};
+use crate::protocol::{Frame, schema};
 
 /// The APIs that a session uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -203,29 +204,32 @@ pub fn decode(api: Api, version: i16, frame: &Bytes) -> Result<(i32, Response), 
             // A broker that does not know the version answers error 35 in the format of version 0. (KIP-511.)
             let refused = frame.get(4..6).is_some_and(|code| code == UNSUPPORTED_VERSION.to_be_bytes());
             let version = if refused { 0 } else { version };
-            let (id, body) = read::<kafka::ApiVersionsResponse>(api, version, &mut rest)?;
+            let (id, body) =
+                read::<kafka::ApiVersionsResponse>(api, &schema::API_VERSIONS_RESPONSE, version, &mut rest)?;
             let apis = body.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
             Ok((id, Response::ApiVersions { error: body.error_code, apis }))
         }
         Api::Metadata => {
-            let (id, body) = read::<kafka::MetadataResponse>(api, version, &mut rest)?;
+            let (id, body) = read::<kafka::MetadataResponse>(api, &answers::METADATA_RESPONSE, version, &mut rest)?;
             Ok((id, metadata(body)?))
         }
         Api::InitProducerId => {
-            let (id, body) = read::<kafka::InitProducerIdResponse>(api, version, &mut rest)?;
+            let (id, body) =
+                read::<kafka::InitProducerIdResponse>(api, &answers::INIT_PRODUCER_ID_RESPONSE, version, &mut rest)?;
             let (producer, epoch) = (body.producer_id.0, body.producer_epoch);
             Ok((id, Response::InitProducerId { error: body.error_code, id: producer, epoch }))
         }
         Api::Produce => {
-            let (id, body) = read::<kafka::ProduceResponse>(api, version, &mut rest)?;
+            let (id, body) = read::<kafka::ProduceResponse>(api, &answers::PRODUCE_RESPONSE, version, &mut rest)?;
             Ok((id, produced(body)?))
         }
         Api::Fetch => {
-            let (id, body) = read::<kafka::FetchResponse>(api, version, &mut rest)?;
+            let (id, body) = read::<kafka::FetchResponse>(api, &schema::FETCH_RESPONSE, version, &mut rest)?;
             Ok((id, fetched(body)?))
         }
         Api::ListOffsets => {
-            let (id, body) = read::<kafka::ListOffsetsResponse>(api, version, &mut rest)?;
+            let (id, body) =
+                read::<kafka::ListOffsetsResponse>(api, &answers::LIST_OFFSETS_RESPONSE, version, &mut rest)?;
             let topic = only(api, "topic", body.topics)?;
             let partition = only(api, "partition", topic.partitions)?;
             Ok((id, Response::Tail { error: partition.error_code, end: partition.offset }))
@@ -370,13 +374,16 @@ fn only<T>(api: Api, what: &str, elements: Vec<T>) -> Result<T, Malformed> {
     }
 }
 
-fn read<T: Decodable + HeaderVersion>(api: Api, version: i16, rest: &mut Bytes) -> Result<(i32, T), Malformed> {
+fn read<T: Decodable + HeaderVersion>(
+    api: Api,
+    shape: &Shape,
+    version: i16,
+    rest: &mut Bytes,
+) -> Result<(i32, T), Malformed> {
     let malformed = |error: &dyn fmt::Display| Malformed { api, what: error.to_string().trim_end().to_owned() };
     let header = kafka::ResponseHeader::decode(rest, T::header_version(version)).map_err(|error| malformed(&error))?;
+    shape.check(version, rest).map_err(|error| malformed(&error))?;
     let body = T::decode(rest, version).map_err(|error| malformed(&error))?;
-    if !rest.is_empty() {
-        return Err(malformed(&format_args!("{} bytes after its end", rest.len())));
-    }
     Ok((header.correlation_id, body))
 }
 

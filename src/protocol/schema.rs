@@ -3,10 +3,13 @@
 //! The decoders of `kafka-protocol` reserve room for as many elements as an array announces, before they have seen one.
 //! Four hostile bytes would then ask for hundreds of gigabytes. So every frame from the network is walked first: the walk
 //! allocates nothing, visits each element that an array announces, and refuses what does not fit exactly. After it,
-//! what the decoder reserves is bounded by bytes that really arrived.
+//! what the decoder reserves is bounded by bytes that really arrived. An element of three bytes may become a structure of
+//! two hundred, so elements are counted, too.
 //!
 //! A shape lists fields in wire order with the versions that have them; `tests` compare every shape with the decoder's
 //! own messages.
+
+pub mod answers;
 
 use crate::record::DecodeError;
 
@@ -57,7 +60,7 @@ enum Kind {
 impl Shape {
     /// Whether all of `bytes` is one message of this shape.
     pub fn check(&self, version: i16, bytes: &[u8]) -> Result<(), DecodeError> {
-        let mut walk = Walk { bytes, at: 0, version, is_flexible: version >= self.flexible_from };
+        let mut walk = Walk { bytes, at: 0, version, is_flexible: version >= self.flexible_from, elements: 0 };
         walk.structure(self.fields, self.tags)?;
         match walk.at == bytes.len() {
             true => Ok(()),
@@ -71,6 +74,8 @@ struct Walk<'a> {
     at: usize,
     version: i16,
     is_flexible: bool,
+    /// Elements of arrays and tagged fields that were met so far.
+    elements: usize,
 }
 
 impl Walk<'_> {
@@ -103,12 +108,14 @@ impl Walk<'_> {
             }
             Kind::Texts => {
                 for _ in 0..self.length(name, 4)? {
+                    self.count(name)?;
                     self.value(name, Kind::Text)?;
                 }
                 Ok(())
             }
             Kind::List(fields, tags) => {
                 for _ in 0..self.length(name, 4)? {
+                    self.count(name)?;
                     self.structure(fields, tags)?;
                 }
                 Ok(())
@@ -120,6 +127,7 @@ impl Walk<'_> {
     /// Tagged fields: known ones must be exactly as long as they say, unknown ones are skipped.
     fn tagged(&mut self, tags: &[Tag]) -> Result<(), DecodeError> {
         for _ in 0..self.varint("number of tagged fields")? {
+            self.count("tagged fields")?;
             let number = self.varint("tag")?;
             let size = self.varint("size of tagged field")? as usize;
             let (start, known) = (self.at, tags.iter().find(|tag| tag.number == number));
@@ -133,6 +141,15 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// One more element.
+    fn count(&mut self, name: &'static str) -> Result<(), DecodeError> {
+        self.elements += 1;
+        match self.elements <= ELEMENTS_MAX {
+            true => Ok(()),
+            false => Err(self.error(name, format!("{ELEMENTS_MAX} elements in all"), "more".into())),
+        }
     }
 
     /// A length or count; null counts as none.
@@ -181,6 +198,10 @@ impl Walk<'_> {
         DecodeError::new(self.at, what, expected, found)
     }
 }
+
+/// Elements of arrays that a message may have, with its tagged fields: enough to name a thousand topics with ten partitions
+/// each, of which one exists here.
+pub const ELEMENTS_MAX: usize = 20_000;
 
 const fn always(name: &'static str, kind: Kind) -> Field {
     Field { name, from: 0, to: i16::MAX, kind }

@@ -3,18 +3,23 @@
 //! a decoder panic or reserve what was only announced.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::{Encodable, StrBytes};
-use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
+use kraftbed::client::{quorum_info, wire};
+use kraftbed::ids::{DirectoryId, Endpoint, Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::node::translate::{self, Names};
-use kraftbed::node::{Config, answers};
+use kraftbed::node::{Config, answers as answers_of_peers};
 use kraftbed::prng::Prng;
 use kraftbed::protocol::Api;
 use kraftbed::protocol::codec::{self, RequestStart};
-use kraftbed::protocol::schema::{self, Shape};
+use kraftbed::protocol::schema::{self, Shape, answers};
 use kraftbed::protocol::versions::OFFERS;
+use kraftbed::raft::message::ResponseBody;
 use kraftbed::raft::{self, Request, Voter, VoterSet};
+use kraftbed::record::{BatchBuilder, HEADER_BYTES};
+use kraftbed::time::Timestamp;
 
 use super::requests;
 
@@ -75,7 +80,8 @@ fn answers_of_real_replicas_are_written_as_they_were_read() {
         let (asked, real) = (frame(&format!("{name}-request")), frame(&format!("{name}-response")));
         let start = RequestStart::parse(&asked).expect("a header");
         let api = Api::find(start.key).expect("an API");
-        let answer = answers::answer(api, start.version, real.slice(4..), Epoch::ZERO, &names()).expect("well-formed");
+        let answer =
+            answers_of_peers::answer(api, start.version, real.slice(4..), Epoch::ZERO, &names()).expect("well-formed");
         let leader = answer.leader.zip(answer.endpoint.clone());
         let leader = leader.map(|(id, endpoint)| translate::LeaderAt { id, endpoint });
         let ours = translate::answer(api, start.version, start.correlation, &answer, leader.as_ref(), &names());
@@ -99,18 +105,141 @@ fn a_real_fetch_means_what_kafka_meant() {
 fn mutated_frames_are_refused_without_panic() {
     let mut prng = Prng::new(7, 7);
     for (name, real) in frames() {
-        for round in 0..400 {
-            let mut bytes = real.to_vec();
-            let at = prng.below(bytes.len() as u64) as usize;
-            match round % 4 {
-                0 => bytes.truncate(at),
-                1 => bytes[at] ^= 1 << prng.below(8),
-                2 => bytes[at] = 0xff,
-                _ => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0x7f),
-            }
-            meet(&name, Bytes::from(bytes));
+        for _ in 0..400 {
+            meet(&name, mutated(&real, &mut prng));
         }
     }
+}
+
+/// The same for every request that is offered, in every version: those of the fixtures are few.
+#[test]
+fn mutated_requests_of_every_version_are_refused_or_answered() {
+    let mut prng = Prng::new(8, 8);
+    for offer in OFFERS {
+        for version in offer.served_from..=offer.max {
+            let words = [offer.name, &format!("v{version}")];
+            let (real, _) = requests::request(&mut requests::Args::words(&words), 9).expect("a request");
+            for _ in 0..25 {
+                super::stage::hear(mutated(&real, &mut prng));
+            }
+        }
+    }
+}
+
+/// The same for what replicas answer each other, in every version.
+#[test]
+fn mutated_answers_of_every_version_are_refused_or_read() {
+    let mut prng = Prng::new(9, 9);
+    let fetched = raft::message::FetchResponse {
+        high_watermark: Some(Offset(3)),
+        log_start: Offset(0),
+        found: raft::message::Fetched::Diverging { epoch: Epoch(2), end: Offset(3) },
+    };
+    let leader = translate::LeaderAt { id: ReplicaId(1), endpoint: Endpoint::new("host", 9092) };
+    for (api, versions, body) in [
+        (Api::Vote, 0..=2, ResponseBody::Vote { granted: true }),
+        (Api::BeginQuorumEpoch, 0..=1, ResponseBody::BeginQuorumEpoch),
+        (Api::EndQuorumEpoch, 0..=1, ResponseBody::EndQuorumEpoch),
+        (Api::Fetch, 13..=18, ResponseBody::Fetch(fetched)),
+    ] {
+        let answer = raft::Response {
+            error: raft::ErrorCode::None,
+            epoch: Epoch(3),
+            leader: Some(ReplicaId(1)),
+            endpoint: None,
+            body,
+        };
+        for version in versions {
+            let real = translate::answer(api, version, 7, &answer, Some(&leader), &names()).payload();
+            let read = answers_of_peers::answer(api, version, real.slice(4..), Epoch::ZERO, &names());
+            assert_eq!(read.map(|read| (read.error, read.body)), Ok((answer.error, answer.body.clone())), "{api:?}");
+            for _ in 0..400 {
+                let bytes = mutated(&real, &mut prng);
+                if bytes.len() >= 4 {
+                    let _ = answers_of_peers::answer(api, version, bytes.slice(4..), Epoch::ZERO, &names());
+                }
+            }
+        }
+    }
+}
+
+/// The same for what a node answers clients and tools, in every version that ours speak.
+#[test]
+fn mutated_answers_to_clients_are_refused_or_read() {
+    let mut prng = Prng::new(10, 10);
+    let (topic, client) = (StrBytes::from_static_str("__cluster_metadata"), StrBytes::from_static_str("client"));
+    let second = Duration::from_secs(1);
+    for api in wire::Api::ALL {
+        let (least, most) = api.versions();
+        for version in least..=most {
+            let topic = topic.clone();
+            let request = match api {
+                wire::Api::ApiVersions => wire::Request::ApiVersions,
+                wire::Api::Metadata => wire::Request::Metadata { topic },
+                wire::Api::InitProducerId => wire::Request::InitProducerId,
+                wire::Api::Produce => wire::Request::Produce { topic, records: produced(), timeout: second, acks: 1 },
+                wire::Api::Fetch => {
+                    let (wait_max, from) = (Duration::ZERO, Offset::ZERO);
+                    wire::Request::Fetch { topic, leader_epoch: -1, from, wait_max, bytes_max: 1 << 20 }
+                }
+                wire::Api::ListOffsets => wire::Request::Tail { topic, leader_epoch: -1 },
+            };
+            let asked = wire::encode(&request, version, 7, &client).payload();
+            let real = super::stage::answer_to(asked).unwrap_or_else(|| panic!("no answer to {api} v{version}"));
+            let (correlation, _) = wire::decode(api, version, &real).unwrap_or_else(|error| panic!("{api}: {error}"));
+            assert_eq!(correlation, 7);
+            for _ in 0..200 {
+                let _ = wire::decode(api, version, &mutated(&real, &mut prng));
+            }
+        }
+    }
+    // What tools ask is a frame with its length.
+    let answered = |asked: Bytes| super::stage::answer_to(asked.slice(4..)).expect("an answer");
+    let versions = quorum_info::read_versions(answered(quorum_info::ask_versions())).expect("versions");
+    let cluster = answered(quorum_info::ask_cluster(versions, quorum_info::Bootstrap::Servers));
+    let quorum = answered(quorum_info::ask_quorum(versions));
+    assert!(quorum_info::read_cluster(versions, cluster.clone()).is_ok());
+    assert!(quorum_info::read_quorum(versions, quorum.clone()).is_ok());
+    for _ in 0..400 {
+        let _ = quorum_info::read_cluster(versions, mutated(&cluster, &mut prng));
+        let _ = quorum_info::read_quorum(versions, mutated(&quorum, &mut prng));
+    }
+}
+
+/// One batch, as a producer sends it.
+fn produced() -> Bytes {
+    let mut builder = BatchBuilder::new(Timestamp(0));
+    builder.push(None, Some(b"value"));
+    let batch = builder.build();
+    let mut bytes = BytesMut::with_capacity(HEADER_BYTES + batch.body.len());
+    bytes.put_slice(&batch.encode_header());
+    bytes.put_slice(&batch.body);
+    bytes.freeze()
+}
+
+/// A frame of three bytes an element would become a hundred times as much memory.
+#[test]
+fn a_frame_of_too_many_elements_is_refused() {
+    use kafka_protocol::messages::{MetadataRequest, metadata_request::MetadataRequestTopic};
+    for (count, is_fine) in [(schema::ELEMENTS_MAX, true), (schema::ELEMENTS_MAX + 1, false)] {
+        let topics = vec![MetadataRequestTopic::default().with_name(Some(Default::default())); count];
+        let mut bytes = BytesMut::new();
+        MetadataRequest::default().with_topics(Some(topics)).encode(&mut bytes, 4).expect("encodable");
+        assert_eq!(schema::METADATA_REQUEST.check(4, &bytes).is_ok(), is_fine, "{count}");
+    }
+}
+
+/// A truncation, a flipped bit, or a huge length somewhere.
+fn mutated(real: &[u8], prng: &mut Prng) -> Bytes {
+    let mut bytes = real.to_vec();
+    let at = prng.below(bytes.len() as u64) as usize;
+    match prng.below(4) {
+        0 => bytes.truncate(at),
+        1 => bytes[at] ^= 1 << prng.below(8),
+        2 => bytes[at] = 0xff,
+        _ => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0x7f),
+    }
+    Bytes::from(bytes)
 }
 
 /// Gives a frame to whatever reads frames of that kind from the network.
@@ -124,7 +253,7 @@ fn meet(name: &str, bytes: Bytes) {
     };
     if name.ends_with("response") {
         if bytes.len() >= 4 {
-            let _ = answers::answer(api, version, bytes.slice(4..), Epoch::ZERO, &names());
+            let _ = answers_of_peers::answer(api, version, bytes.slice(4..), Epoch::ZERO, &names());
         }
         return;
     }
@@ -163,25 +292,27 @@ fn every_version_offered_is_answered() {
     }
 }
 
+/// Every message of these versions that the codec writes is accepted whole and only whole.
+fn check<T: Encodable + Default>(shape: &Shape, versions: std::ops::RangeInclusive<i16>, message: T) {
+    for version in versions {
+        for message in [&T::default(), &message] {
+            let mut bytes = BytesMut::new();
+            if message.encode(&mut bytes, version).is_err() {
+                continue;
+            }
+            shape.check(version, &bytes).unwrap_or_else(|error| panic!("v{version}: {error}"));
+            for end in 0..bytes.len() {
+                assert!(shape.check(version, &bytes[..end]).is_err(), "v{version} cut at {end}");
+            }
+            bytes.put_u8(0);
+            assert!(shape.check(version, &bytes).is_err(), "v{version} with a byte too many");
+        }
+    }
+}
+
 /// The shapes know every version that the decoders know: what the codec writes, the walk accepts, whole and only whole.
 #[test]
 fn shapes_agree_with_the_decoders() {
-    fn check<T: Encodable + Default>(shape: &Shape, versions: std::ops::RangeInclusive<i16>, message: T) {
-        for version in versions {
-            for message in [&T::default(), &message] {
-                let mut bytes = BytesMut::new();
-                if message.encode(&mut bytes, version).is_err() {
-                    continue;
-                }
-                shape.check(version, &bytes).unwrap_or_else(|error| panic!("v{version}: {error}"));
-                for end in 0..bytes.len() {
-                    assert!(shape.check(version, &bytes[..end]).is_err(), "v{version} cut at {end}");
-                }
-                bytes.put_u8(0);
-                assert!(shape.check(version, &bytes).is_err(), "v{version} with a byte too many");
-            }
-        }
-    }
     use kafka_protocol::messages::*;
     let name = || TopicName(StrBytes::from_static_str("topic"));
     let partition = produce_request::PartitionProduceData::default().with_records(Some(Bytes::from_static(b"abc")));
@@ -221,6 +352,51 @@ fn shapes_agree_with_the_decoders() {
     let partition = fetch_response::PartitionData::default().with_records(Some(Bytes::from_static(b"abc")));
     let topic = fetch_response::FetchableTopicResponse::default().with_partitions(vec![partition]);
     check(&schema::FETCH_RESPONSE, 4..=18, FetchResponse::default().with_responses(vec![topic]));
+}
+
+/// The same for what clients and tools are answered.
+#[test]
+fn shapes_of_answers_agree_with_the_decoders() {
+    use kafka_protocol::messages::*;
+    let text = StrBytes::from_static_str;
+    let errors = vec![produce_response::BatchIndexAndErrorMessage::default()];
+    for version in 3..=13 {
+        let mut partition = produce_response::PartitionProduceResponse::default();
+        let mut body = ProduceResponse::default();
+        if version >= 8 {
+            partition = partition.with_record_errors(errors.clone()).with_error_message(Some(text("why")));
+        }
+        if version >= 10 {
+            partition.current_leader = produce_response::LeaderIdAndEpoch::default().with_leader_id(1.into());
+            body.node_endpoints = vec![produce_response::NodeEndpoint::default().with_host(text("host"))];
+        }
+        let topic = produce_response::TopicProduceResponse::default().with_partition_responses(vec![partition]);
+        check(&answers::PRODUCE_RESPONSE, version..=version, body.with_responses(vec![topic]));
+    }
+    let topic = list_offsets_response::ListOffsetsTopicResponse::default().with_partitions(vec![Default::default()]);
+    check(&answers::LIST_OFFSETS_RESPONSE, 1..=7, ListOffsetsResponse::default().with_topics(vec![topic]));
+    let partition =
+        metadata_response::MetadataResponsePartition::default().with_replica_nodes(vec![1.into(), 2.into()]);
+    let topic = metadata_response::MetadataResponseTopic::default().with_partitions(vec![partition]);
+    let topic = topic.with_name(Some(TopicName(text("topic"))));
+    let broker = metadata_response::MetadataResponseBroker::default().with_host(text("host"));
+    let metadata = MetadataResponse::default().with_topics(vec![topic]).with_brokers(vec![broker]);
+    check(&answers::METADATA_RESPONSE, 0..=12, metadata);
+    check(&answers::INIT_PRODUCER_ID_RESPONSE, 0..=5, InitProducerIdResponse::default());
+    let broker = describe_cluster_response::DescribeClusterBroker::default().with_host(text("host"));
+    check(
+        &answers::DESCRIBE_CLUSTER_RESPONSE,
+        0..=2,
+        DescribeClusterResponse::default().with_brokers(vec![broker]).with_cluster_id(text("cluster")),
+    );
+    let partition = describe_quorum_response::PartitionData::default()
+        .with_current_voters(vec![Default::default()])
+        .with_observers(vec![Default::default(), Default::default()]);
+    let topic = describe_quorum_response::TopicData::default().with_partitions(vec![partition]);
+    let quorum = DescribeQuorumResponse::default().with_topics(vec![topic]);
+    check(&answers::DESCRIBE_QUORUM_RESPONSE, 0..=1, quorum.clone());
+    let node = describe_quorum_response::Node::default().with_listeners(vec![Default::default()]);
+    check(&answers::DESCRIBE_QUORUM_RESPONSE, 2..=2, quorum.with_nodes(vec![node]));
 }
 
 /// Fetch responses are written by hand: without records they must be what the codec writes.
