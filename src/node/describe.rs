@@ -116,7 +116,11 @@ pub fn quorum(cx: &Context<'_>, asked: &DescribeQuorumRequest) -> Served {
     let topics = asked.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
             let is_ours = topic.topic_name == cx.names.topic && partition.partition_index == 0;
-            quorum_partition(cx, is_ours).with_partition_index(partition.partition_index)
+            let described = match is_ours {
+                true => quorum_partition(cx),
+                false => quorum_response::PartitionData::default().with_error_code(errors::UNKNOWN_TOPIC_OR_PARTITION),
+            };
+            described.with_partition_index(partition.partition_index)
         });
         let partitions = partitions.collect();
         quorum_response::TopicData::default().with_topic_name(topic.topic_name.clone()).with_partitions(partitions)
@@ -134,13 +138,10 @@ fn first_error(mut errors: impl Iterator<Item = i16>) -> i16 {
     errors.find(|&error| error != errors::NONE).unwrap_or(errors::NONE)
 }
 
-fn quorum_partition(cx: &Context<'_>, is_ours: bool) -> quorum_response::PartitionData {
+fn quorum_partition(cx: &Context<'_>) -> quorum_response::PartitionData {
     let (published, progress) = (&cx.replica.published(), cx.replica.progress());
-    let blank = quorum_response::PartitionData::default();
-    if !is_ours {
-        return blank.with_error_code(errors::UNKNOWN_TOPIC_OR_PARTITION);
-    }
-    let named = blank.with_leader_id(leader_id(published)).with_leader_epoch(published.epoch.as_i32());
+    let named = quorum_response::PartitionData::default();
+    let named = named.with_leader_id(leader_id(published)).with_leader_epoch(published.epoch.as_i32());
     if !published.is_leader {
         return named.with_error_code(errors::NOT_LEADER_OR_FOLLOWER);
     }

@@ -88,21 +88,11 @@ impl Served {
         Served::Reply(Reply::Frame(frame, error))
     }
 
-    /// With `acks=0` nothing is answered; see [`Reply::unless_silent`].
-    pub fn unless_silent(self, is_silent: bool) -> Served {
-        match self {
-            Served::Reply(reply) => Served::Reply(reply.unless_silent(is_silent)),
-            served => served,
-        }
-    }
-}
-
-impl Reply {
     /// With `acks=0` nothing is answered, so all that is left to say of an error is to close the connection.
-    pub fn unless_silent(self, is_silent: bool) -> Reply {
-        match is_silent {
-            true => Reply::Close,
-            false => self,
+    pub fn silenced(self) -> Served {
+        match self {
+            Served::Reply(_) => Served::Reply(Reply::Close),
+            served => served,
         }
     }
 }

@@ -61,6 +61,7 @@ impl Roll<'_> {
 /// Produce: the batch of our partition becomes a proposal.
 pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_bytes: usize) -> Served {
     let is_silent = asked.acks == 0;
+    let audible = |served: Served| if is_silent { served.silenced() } else { served };
     let mut roll = Roll { cx, ids_from: 13, ours: None, error: errors::NONE };
     let mut records = None;
     let mut topics = Vec::with_capacity(asked.topic_data.len());
@@ -79,7 +80,7 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
     }
     let mut response = ProduceResponse::default().with_responses(topics);
     let Some(place) = roll.ours else {
-        return Served::frame(cx.respond(&response), roll.error).unless_silent(is_silent);
+        return audible(Served::frame(cx.respond(&response), roll.error));
     };
     let acks = match asked.acks {
         0 => Acks::None,
@@ -89,7 +90,7 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
     };
     if asked.transactional_id.is_some() {
         let why = "there are no transactions here".into();
-        return refused_batch(cx, response, place, errors::INVALID_RECORD, why).unless_silent(is_silent);
+        return audible(refused_batch(cx, response, place, errors::INVALID_RECORD, why));
     }
     match batch(cx, records.unwrap_or_default(), frame_bytes) {
         Ok(batch) => {
@@ -98,7 +99,7 @@ pub fn produce(cx: &Context<'_>, ticket: Ticket, asked: ProduceRequest, frame_by
             let question = Question::Produce { response, place, is_silent };
             Served::Wait(question, Input::Propose { ticket, acks, deadline, batches: vec![batch] })
         }
-        Err((error, why)) => refused_batch(cx, response, place, error, why).unless_silent(is_silent),
+        Err((error, why)) => audible(refused_batch(cx, response, place, error, why)),
     }
 }
 
