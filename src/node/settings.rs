@@ -217,14 +217,14 @@ impl Settings<'_> {
         let duration = |name: &str, field: &mut Duration| -> Result<(), SettingsError> {
             let (today, past) = (format!("controller.quorum.{name}"), format!("quorum.{name}"));
             if let Some(property) = self.one_of(&[&today, &past])? {
-                *field = Duration::from_millis(number(property)?);
+                *field = milliseconds(property)?;
             }
             Ok(())
         };
         // The prototype's name of what became the backoff.
         let backoff = ["controller.quorum.election.backoff.max.ms", "quorum.election.backoff.max.ms"];
         if let Some(property) = self.one_of(&[backoff[0], backoff[1], "quorum.election.jitter.max.ms"])? {
-            raft.election_backoff_max = Duration::from_millis(number(property)?);
+            raft.election_backoff_max = milliseconds(property)?;
         }
         duration("election.timeout.ms", &mut raft.election_timeout)?;
         duration("fetch.timeout.ms", &mut raft.fetch_timeout)?;
@@ -397,6 +397,16 @@ fn replica_id(property: &Property, text: &str) -> Result<ReplicaId, SettingsErro
 fn number<T: FromStr>(property: &Property) -> Result<T, SettingsError> {
     let text = property.value.trim();
     text.parse().map_err(|_| wrong(property, format!("expected a number of 0 or more, found {text:?}")))
+}
+
+/// A time, which is a 32-bit number of milliseconds in Kafka.
+fn milliseconds(property: &Property) -> Result<Duration, SettingsError> {
+    let millis: u64 = number(property)?;
+    let most = i32::MAX as u64;
+    match millis <= most {
+        true => Ok(Duration::from_millis(millis)),
+        false => Err(wrong(property, format!("expected at most {most} milliseconds, found {millis}"))),
+    }
 }
 
 fn items(value: &str) -> impl Iterator<Item = &str> {

@@ -31,6 +31,39 @@ fn the_files_of_the_readme_start_three_nodes() {
 }
 
 #[test]
+fn a_time_that_kafka_could_not_hold_is_refused() {
+    let read = |millis: &str| read(&README_2.replace("verbose=true", &format!("quorum.fetch.timeout.ms={millis}")));
+    assert_eq!(read("2147483647").expect("32 bits").node.raft.fetch_timeout, Duration::from_millis(2_147_483_647));
+    let error = read("2147483648").expect_err("too long");
+    assert_eq!(error, "line 6: quorum.fetch.timeout.ms: expected at most 2147483647 milliseconds, found 2147483648");
+}
+
+/// Bits, bytes, pieces: a file is refused or understood in some other way.
+#[test]
+fn mutated_files_never_panic() {
+    let mut prng = crate::prng::Prng::new(11, 0);
+    let mut understood = 0;
+    for _ in 0..5_000 {
+        let mut bytes = README_2.as_bytes().to_vec();
+        for _ in 0..prng.range(1..5) {
+            let at = prng.below(bytes.len() as u64) as usize;
+            match prng.below(4) {
+                0 => bytes[at] ^= 1 << prng.below(8),
+                1 => bytes[at] = *prng.pick(b"=:\\\n ,#u9-@/"),
+                2 => bytes.truncate(at.max(1)),
+                _ => {
+                    let piece: Vec<u8> = bytes[at..].iter().take(12).copied().collect();
+                    bytes.splice(0..0, piece);
+                }
+            }
+        }
+        let Ok(properties) = Properties::parse(&bytes) else { continue };
+        understood += usize::from(ServerConfig::of(&properties).is_ok());
+    }
+    assert!(understood > 100, "{understood}");
+}
+
+#[test]
 fn all_generations_of_keys_say_the_same() {
     let merged = "broker.id=2\nlisteners=PLAINTEXT://localhost:9093\nlog.dirs=d\n\
         quorum.voters=1@localhost:9092,2@localhost:9093,3@localhost:9094\nquorum.fetch.timeout.ms=77\n";

@@ -171,6 +171,11 @@ impl Context {
         self.config.election_timeout.max(TIMER_MIN)
     }
 
+    /// How long a follower waits for its leader.
+    pub fn fetch_timeout(&self) -> Duration {
+        self.config.fetch_timeout.max(TIMER_MIN)
+    }
+
     /// T and up to as much again. (Kafka: `QuorumState.randomElectionTimeoutMs`.)
     pub fn random_election_deadline(&mut self) -> Instant {
         let base = self.election_timeout();

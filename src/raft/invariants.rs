@@ -92,7 +92,7 @@ fn check_timers(role: &Role, ctx: &Context) {
             None => !ctx.may_campaign(),
         },
         Role::Follower(follower) => {
-            let most = ctx.instant() + ctx.config.fetch_timeout.max(ctx.config.election_backoff_max);
+            let most = ctx.instant() + ctx.fetch_timeout().max(ctx.config.election_backoff_max);
             !ctx.may_campaign() || runs(follower.fetch_deadline, most)
         }
         Role::Prospective(prospective) => {

@@ -90,6 +90,9 @@
 //! - a parked fetch that expires gets a stale answer in Java: here it is computed anew;
 //! - diverging fetches do not count for check-quorum in Java, so long truncations depose a leader: here they count;
 //! - an epoch at the edge of 31 bits overflows in Java: here nobody campaigns beyond it;
+//! - a timeout of 0 is due at once, again and again, in Java: here the shortest is a millisecond;
+//! - a BeginQuorumEpoch that lists more endpoints of the known leader makes Java's follower begin its stint anew
+//!   (KAFKA-16927): here the first listener is all that is kept of a leader, and the timers run on;
 //! - the leader counts its own end before the flush in Java, which loses acknowledged records with one voter: here after
 //!   it (a quirk has the other order: [`Quirk::SingleVoterCountsAppended`](crate::quirk::Quirk));
 //! - a lone voter writes its candidacy and its leadership as one quorum-state: nobody is asked in between;

@@ -105,11 +105,7 @@ pub(super) fn initial(ctx: &mut Context) -> Role {
 
 fn follow(ctx: &Context, leader: ReplicaId) -> Role {
     assert!(leader != ctx.key.id, "nobody follows itself");
-    Role::Follower(Follower {
-        fetch_deadline: ctx.instant() + ctx.config.fetch_timeout,
-        has_fetched: false,
-        promised: None,
-    })
+    Role::Follower(Follower { fetch_deadline: ctx.instant() + ctx.fetch_timeout(), has_fetched: false, promised: None })
 }
 
 fn become_unattached(role: &mut Role, ctx: &mut Context, epoch: Epoch, leader: Option<ReplicaId>) -> Role {

@@ -62,7 +62,7 @@ impl Follower {
             ctx.back_off(from);
             return Next::Stay;
         }
-        self.fetch_deadline = ctx.instant() + ctx.config.fetch_timeout;
+        self.fetch_deadline = ctx.instant() + ctx.fetch_timeout();
         self.has_fetched = true;
         ctx.fetch_is_retry = false;
         Next::Stay

@@ -65,8 +65,8 @@ struct ReplicaState {
     end: Option<Offset>,
     last_fetch: Option<Now>,
     last_caught_up: Option<Timestamp>,
-    /// The leader's end when this replica fetched last.
-    leader_end_then: Offset,
+    /// Where the leader's log ended when this replica showed its own end last, and when that was.
+    leader_then: Option<(Offset, Timestamp)>,
     /// Whether it has fetched since check-quorum was last satisfied.
     counts_for_quorum: bool,
     /// The link and the moment of the last answer to one of its fetches (R10).
@@ -76,18 +76,28 @@ struct ReplicaState {
 }
 
 impl ReplicaState {
-    fn new(key: ReplicaKey, is_voter: bool) -> ReplicaState {
+    fn voter(key: ReplicaKey) -> ReplicaState {
+        ReplicaState { is_voter: true, ..ReplicaState::observer(key) }
+    }
+
+    fn observer(key: ReplicaKey) -> ReplicaState {
         ReplicaState {
             key,
-            is_voter,
+            is_voter: false,
             end: None,
             last_fetch: None,
             last_caught_up: None,
-            leader_end_then: Offset::ZERO,
+            leader_then: None,
             counts_for_quorum: false,
             answered: None,
             recognised: None,
         }
+    }
+
+    /// Whether account is kept of it: of a voter always, of an observer until it has been silent for five minutes.
+    fn is_kept(&self, now: Instant) -> bool {
+        let is_heard = |fetch: Now| now.since(fetch.monotonic) < OBSERVER_SESSION_TIMEOUT;
+        self.is_voter || self.last_fetch.is_some_and(is_heard)
     }
 }
 
@@ -101,7 +111,7 @@ impl Leader {
             epoch_start,
             leads: false,
             began: ctx.instant(),
-            replicas: ctx.remote_voters().map(|voter| ReplicaState::new(voter.key, true)).collect(),
+            replicas: ctx.remote_voters().map(|voter| ReplicaState::voter(voter.key)).collect(),
             check_quorum_deadline: ctx.instant() + check_quorum_timeout(ctx),
             heartbeat_deadline: ctx.instant(),
             fetches: Parked::default(),
@@ -229,13 +239,15 @@ impl Leader {
     /// A replica's log matches this one up to `end`, durably.
     fn note_progress(&mut self, ctx: &Context, index: usize, end: Offset) {
         let replica = &mut self.replicas[index];
-        // Kafka: `ReplicaState.updateFollowerState`.
-        if end >= ctx.log.end() {
-            replica.last_caught_up = Some(ctx.now.wall);
-        } else if end >= replica.leader_end_then && replica.last_caught_up.is_some() {
-            replica.last_caught_up = replica.last_fetch.map(|fetch| fetch.wall);
-        }
-        replica.leader_end_then = ctx.log.end();
+        let caught_up = match replica.leader_then {
+            _ if end >= ctx.log.end() => Some(ctx.now.wall),
+            // All that there was at its fetch before this one: so it was caught up when it sent that. (Kafka:
+            // `ReplicaState.updateFollowerState`.)
+            Some((leader_end, at)) if end >= leader_end => Some(at),
+            _ => None,
+        };
+        replica.last_caught_up = replica.last_caught_up.max(caught_up);
+        replica.leader_then = Some((ctx.log.end(), ctx.now.wall));
         replica.end = Some(end);
     }
 
@@ -248,12 +260,7 @@ impl Leader {
         if let Some(index) = self.replicas.iter().position(is_same) {
             return index;
         }
-        let now = ctx.instant();
-        let is_kept = |replica: &ReplicaState| {
-            replica.is_voter
-                || replica.last_fetch.is_some_and(|fetch| now.since(fetch.monotonic) < OBSERVER_SESSION_TIMEOUT)
-        };
-        self.replicas.retain(is_kept);
+        self.replicas.retain(|replica| replica.is_kept(ctx.instant()));
         if self.replicas.len() >= ctx.config.replicas_max {
             // The observer that has been silent longest makes room.
             let silent = self.replicas.iter().enumerate().filter(|(_, replica)| !replica.is_voter);
@@ -262,7 +269,7 @@ impl Leader {
                 self.replicas.remove(index);
             }
         }
-        self.replicas.push(ReplicaState::new(key, false));
+        self.replicas.push(ReplicaState::observer(key));
         self.replicas.len() - 1
     }
 
@@ -311,7 +318,7 @@ impl Leader {
             last_fetch: Some(ctx.now.wall),
             last_caught_up: Some(ctx.now.wall),
         };
-        let others = self.replicas.iter().map(|replica| Progress {
+        let others = self.replicas.iter().filter(|replica| replica.is_kept(ctx.instant())).map(|replica| Progress {
             key: replica.key,
             is_voter: replica.is_voter,
             end: replica.end,
@@ -361,12 +368,12 @@ fn counts_appended(ctx: &Context) -> bool {
 
 /// (Kafka: `LeaderState.CHECK_QUORUM_TIMEOUT_FACTOR`.)
 fn check_quorum_timeout(ctx: &Context) -> Duration {
-    ctx.config.fetch_timeout * 3 / 2
+    ctx.fetch_timeout() * 3 / 2
 }
 
 /// Half the fetch timeout.
 fn heartbeat_period(ctx: &Context) -> Duration {
-    (ctx.config.fetch_timeout / 2).max(TIMER_MIN)
+    (ctx.fetch_timeout() / 2).max(TIMER_MIN)
 }
 
 /// (Kafka: `LeaderState.OBSERVER_SESSION_TIMEOUT_MS`.)

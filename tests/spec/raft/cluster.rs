@@ -148,6 +148,7 @@ impl Cluster {
             "confirm" => self.confirm(&mut args)?,
             "fetch" | "vote" | "begin" | "end" => self.request_by_hand(&command.name, &mut args)?,
             "view" => self.show_views(),
+            "progress" => self.show_progress(node_id(&mut args)?)?,
             other => return Err(format!("no such command: {other}").into()),
         }
         args.reject_next()?;
@@ -173,6 +174,8 @@ impl Cluster {
                 "tail_bytes" => config.log_tail_bytes_max = value.parse()?,
                 "unflushed_bytes" => config.unflushed_bytes_max = value.parse()?,
                 "loads_max" => config.loads_max = value.parse()?,
+                "fetch_timeout" => config.fetch_timeout = duration(value)?,
+                "election_timeout" => config.election_timeout = duration(value)?,
                 "recovery_point_bytes" => config.recovery_point_bytes = value.parse()?,
                 other => return Err(format!("no such setting: {other}").into()),
             }
@@ -409,6 +412,13 @@ impl Cluster {
             self.lines.push_str(&line);
             self.lines.push('\n');
         }
+    }
+
+    fn show_progress(&mut self, id: u32) -> Outcome {
+        for row in self.replica(id)?.progress() {
+            writeln!(self.lines, "{}", show::progress(&row))?;
+        }
+        Ok(())
     }
 
     pub fn step(&mut self, id: u32, input: Input) -> Outcome {

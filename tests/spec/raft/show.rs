@@ -3,7 +3,7 @@
 use kraftbed::ids::{Epoch, Offset, ReplicaKey};
 use kraftbed::log::{DiskOp, Stored};
 use kraftbed::raft::message::{FetchResponse, Fetched, ResponseBody, SaidHighWatermark};
-use kraftbed::raft::{Answer, ErrorCode, Note, Proposed, Request, Response, View};
+use kraftbed::raft::{Answer, ErrorCode, Note, Progress, Proposed, Request, Response, View};
 use kraftbed::record::{ControlRecord, RecordBatch};
 
 pub fn view(view: &View<'_>) -> String {
@@ -22,6 +22,13 @@ pub fn view(view: &View<'_>) -> String {
         view.flushed,
         or_dash(view.high_watermark)
     )
+}
+
+pub fn progress(row: &Progress) -> String {
+    let kind = if row.is_voter { "voter" } else { "observer" };
+    let [fetched, caught_up] =
+        [row.last_fetch, row.last_caught_up].map(|at| at.map_or("-".to_string(), |at| format!("{}ms", at.0)));
+    format!("n{} {kind} end={} fetched={fetched} caught_up={caught_up}", row.key.id, or_dash(row.end))
 }
 
 pub fn request(request: &Request) -> (&'static str, String) {
