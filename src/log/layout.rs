@@ -19,6 +19,7 @@
 //!
 //! An ordinary append is one gather-list write and one sync of the active segment, and copies no record.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use crate::ids::{Epoch, Offset};
 use crate::log::checkpoint;
 use crate::log::segment::Segment;
-use crate::log::{DiskOp, DiskSeq, EpochIndex, EpochStart, MetaProperties};
+use crate::log::{DiskOp, DiskSeq, EpochIndex, EpochStart, MetaProperties, SnapshotId, Stored};
 use crate::record::RecordBatch;
 
 /// A file of a node's data, as Kafka names it. `Display` gives the path below `log.dirs`, `parse` reads it back.
@@ -50,6 +51,8 @@ pub enum FileName {
     Index(Offset),
     /// `__cluster_metadata-0/%020d.timeindex`.
     TimeIndex(Offset),
+    /// `__cluster_metadata-0/%020d-%010d.checkpoint`, by the end offset and the epoch of what it stands for.
+    Snapshot(SnapshotId),
     /// The `.tmp` sibling of a file that is replaced atomically.
     Temporary(Replaced),
 }
@@ -125,6 +128,8 @@ pub struct Layout {
     reserved: u64,
     epochs: EpochIndex,
     recovery_point: Offset,
+    /// The snapshots that recovery found, and their lengths.
+    snapshots: BTreeMap<SnapshotId, u64>,
     kept: Vec<FileName>,
     planned: Option<DiskSeq>,
 }
@@ -148,6 +153,8 @@ pub(in crate::log) struct Found {
     pub epochs: EpochIndex,
     /// The recovery point on disk; 0 if there is none.
     pub recovery_point: Offset,
+    /// Snapshots and their lengths.
+    pub snapshots: BTreeMap<SnapshotId, u64>,
     /// Every file that recovery kept or wrote.
     pub kept: Vec<FileName>,
 }
@@ -163,14 +170,16 @@ impl FileName {
         }
         let name = path.strip_prefix(PARTITION_DIRECTORY)?.strip_prefix('/')?;
         let (digits, kind) = name.split_once('.')?;
-        if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let base = digits.parse().ok().filter(|&base| base <= BASE_OFFSET_MAX).map(Offset)?;
-        match kind {
-            "log" => Some(FileName::Segment(base)),
-            "index" => Some(FileName::Index(base)),
-            "timeindex" => Some(FileName::TimeIndex(base)),
+        let (offset, epoch) = digits.split_once('-').map_or((digits, None), |(offset, epoch)| (offset, Some(epoch)));
+        let offset = digits_of(offset, 20).filter(|&offset| offset <= BASE_OFFSET_MAX).map(Offset)?;
+        match (kind, epoch) {
+            ("log", None) => Some(FileName::Segment(offset)),
+            ("index", None) => Some(FileName::Index(offset)),
+            ("timeindex", None) => Some(FileName::TimeIndex(offset)),
+            ("checkpoint", Some(epoch)) => {
+                let epoch = u32::try_from(digits_of(epoch, 10)?).ok().filter(|&epoch| epoch <= i32::MAX as u32)?;
+                Some(FileName::Snapshot(SnapshotId { end: offset, epoch: Epoch(epoch) }))
+            }
             _ => None,
         }
     }
@@ -197,6 +206,7 @@ impl fmt::Display for FileName {
             FileName::Segment(base) => write!(f, "{PARTITION_DIRECTORY}/{:020}.log", base.0),
             FileName::Index(base) => write!(f, "{PARTITION_DIRECTORY}/{:020}.index", base.0),
             FileName::TimeIndex(base) => write!(f, "{PARTITION_DIRECTORY}/{:020}.timeindex", base.0),
+            FileName::Snapshot(id) => write!(f, "{PARTITION_DIRECTORY}/{:020}-{:010}.checkpoint", id.end.0, id.epoch.0),
             FileName::Temporary(replaced) => write!(f, "{}{TEMPORARY_SUFFIX}", replaced.path()),
         }
     }
@@ -263,9 +273,9 @@ impl Layout {
 
     /// Goes on from what recovery found.
     pub(in crate::log) fn recover(settings: Settings, found: Found) -> Layout {
-        let Found { start, segments, epochs, recovery_point, kept } = found;
+        let Found { start, segments, epochs, recovery_point, snapshots, kept } = found;
         let reserved = segments.last().map_or(0, Segment::bytes);
-        Layout { settings, start, segments, reserved, epochs, recovery_point, kept, planned: None }
+        Layout { settings, start, segments, reserved, epochs, recovery_point, snapshots, kept, planned: None }
     }
 
     /// Offset after the last record planned.
@@ -293,9 +303,20 @@ impl Layout {
         assert!(out.len() > before, "every disk operation yields a file operation that completes it");
     }
 
-    /// Where to read about `bytes_max` bytes of whole batches from the batch that contains `from`; `None` if the log
-    /// does not hold it. The range begins at or before that batch: the reader skips to it.
-    pub fn locate(&self, from: Offset, bytes_max: usize) -> Option<FileRange> {
+    /// Where to read what the replica wants back; `None` if it is not there.
+    pub fn locate(&self, what: &Stored) -> Option<FileRange> {
+        match *what {
+            Stored::Log { from, bytes_max } => self.locate_batches(from, bytes_max),
+            Stored::Snapshot { id, position, bytes_max } => {
+                let rest = self.snapshots.get(&id)?.checked_sub(position).filter(|rest| *rest > 0)?;
+                Some(FileRange { file: FileName::Snapshot(id), at: position, length: rest.min(bytes_max as u64) })
+            }
+        }
+    }
+
+    /// About `bytes_max` bytes of whole batches from the batch that contains `from`. The range begins at or before that
+    /// batch: the reader skips to it.
+    fn locate_batches(&self, from: Offset, bytes_max: usize) -> Option<FileRange> {
         if from < self.start || from >= self.end() {
             return None;
         }
@@ -496,6 +517,12 @@ pub(in crate::log) fn write_indexes(segment: &Segment, out: &mut Vec<FileOp>) ->
 pub(in crate::log) fn remove_segment(base: Offset, out: &mut Vec<FileOp>) {
     out.push(FileOp::Remove { file: FileName::Segment(base) });
     remove_indexes(base, out);
+}
+
+/// A number in a file's name, which has so many digits.
+fn digits_of(text: &str, count: usize) -> Option<u64> {
+    let is_number = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 fn remove_indexes(base: Offset, out: &mut Vec<FileOp>) {

@@ -34,6 +34,9 @@ use std::sync::Arc;
 use crate::ids::{DirectoryId, Epoch, Offset, ReplicaId};
 use crate::record::RecordBatch;
 
+/// The id of the topic `__cluster_metadata`. (Kafka: `Uuid.METADATA_TOPIC_ID`.)
+pub const CLUSTER_METADATA_ID: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
 /// The number of a disk operation within one incarnation of a node; operations complete in this order (R1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DiskSeq(pub u64);
@@ -71,6 +74,18 @@ pub enum DiskOp {
 pub enum Stored {
     /// Whole batches from the one that contains `from` on, about `bytes_max` bytes of them and at least one.
     Log { from: Offset, bytes_max: usize },
+    /// Bytes of a snapshot from `position` on, at most `bytes_max` of them, wherever its batches begin. (Kafka:
+    /// `UnalignedRecords`.)
+    Snapshot { id: SnapshotId, position: u64, bytes_max: usize },
+}
+
+/// Names a snapshot by the log that it stands for. (Kafka: `OffsetAndEpoch`.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapshotId {
+    /// Where that log ends.
+    pub end: Offset,
+    /// The epoch of its last record.
+    pub epoch: Epoch,
 }
 
 /// The bytes asked for are no longer there (the log was truncated or trimmed meanwhile).

@@ -218,13 +218,25 @@ impl Recovery {
     pub fn finish(self) -> (Recovered, Layout) {
         let Phase::Repair(repairs) = &self.phase else { panic!("recovery is finished only after it says so") };
         assert!(repairs.is_empty(), "recovery is finished only when every repair is done");
-        let kept = self.files.keys().copied().collect();
+        // A snapshot gets its name only once it is durable, and is never written again.
+        let is_snapshot = |file: &FileName| matches!(file, FileName::Snapshot(_));
+        let kept = self.files.keys().copied().filter(|file| !is_snapshot(file)).collect();
         let (start, end) = (self.scan.start(), self.scan.end());
         let recovery_point = self.texts.recovery_point.unwrap_or(Offset::ZERO);
         let settings =
             Settings { segment_bytes: self.options.segment_bytes, preallocate_bytes: self.options.preallocate_bytes };
-        let found =
-            Found { start, segments: self.scan.segments, epochs: self.scan.epochs.clone(), recovery_point, kept };
+        let snapshot = |(&file, &length): (&FileName, &u64)| match file {
+            FileName::Snapshot(id) => Some((id, length)),
+            _ => None,
+        };
+        let found = Found {
+            start,
+            segments: self.scan.segments,
+            epochs: self.scan.epochs.clone(),
+            recovery_point,
+            snapshots: self.files.iter().filter_map(snapshot).collect(),
+            kept,
+        };
         let recovered = Recovered {
             meta: self.texts.meta.expect("invariant: no recovery finishes without meta.properties"),
             quorum: self.texts.quorum,

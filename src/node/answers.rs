@@ -8,6 +8,7 @@ use kafka_protocol::messages::{
 };
 
 use crate::ids::{Endpoint, Epoch, Offset, ReplicaId};
+use crate::log::SnapshotId;
 use crate::node::translate::Names;
 use crate::protocol::{Api, codec, schema};
 use crate::raft::Response;
@@ -88,7 +89,7 @@ fn fetch(
     let found = match (Epoch::from_i32(diverging.epoch), Offset::from_i64(diverging.end_offset)) {
         (Some(epoch), Some(end)) => Fetched::Diverging { epoch, end },
         _ => match (Offset::from_i64(snapshot.end_offset), Epoch::from_i32(snapshot.epoch)) {
-            (Some(end), Some(epoch)) => Fetched::Snapshot { end, epoch },
+            (Some(end), Some(epoch)) => Fetched::Snapshot(SnapshotId { end, epoch }),
             _ => Fetched::Records(batches(partition.records.unwrap_or_default(), frame_bytes)?),
         },
     };

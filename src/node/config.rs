@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::{Listener, uuid_to_text};
+use crate::log::CLUSTER_METADATA_ID;
 use crate::raft;
 use crate::record::INFLATED_BYTES_MAX;
 
@@ -56,15 +57,13 @@ pub struct Config {
 impl Config {
     /// A node with Kafka's limits around a replica.
     pub fn new(raft: raft::Config) -> Config {
-        let mut topic_id = [0; 16];
-        topic_id[15] = 1;
         let voters = raft.voters.len();
         Config {
             advertised: raft.listeners.clone(),
             raft,
             cluster_id: uuid_to_text([0; 16]).into(),
             topic: "__cluster_metadata".into(),
-            topic_id,
+            topic_id: CLUSTER_METADATA_ID,
             machine: MachineKind::Log,
             verbose: false,
             frame_bytes_max: 100 << 20,

@@ -336,8 +336,7 @@ impl Node {
     }
 
     fn load(&mut self, load: LoadId, what: &Stored, out: &mut Vec<Output>) {
-        let Stored::Log { from, bytes_max } = *what;
-        match self.layout.locate(from, bytes_max) {
+        match self.layout.locate(what) {
             Some(range) => out.push(Output::Load { load, range }),
             None => self.inbox.push_back(raft::Input::Loaded { load, bytes: Err(Gone) }),
         }

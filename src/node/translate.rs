@@ -264,9 +264,9 @@ fn fetch_answer(
             partition.diverging_epoch.epoch = epoch.as_i32();
             partition.diverging_epoch.end_offset = end.as_i64();
         }
-        Fetched::Snapshot { end, epoch } => {
-            partition.snapshot_id.end_offset = end.as_i64();
-            partition.snapshot_id.epoch = epoch.as_i32();
+        Fetched::Snapshot(id) => {
+            partition.snapshot_id.end_offset = id.end.as_i64();
+            partition.snapshot_id.epoch = id.epoch.as_i32();
         }
     }
     let topic = fetch_response::FetchableTopicResponse::default()

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::ids::{Endpoint, Epoch, Listener, Offset, ReplicaId, ReplicaKey};
+use crate::log::SnapshotId;
 use crate::record::RecordBatch;
 
 /// A Kafka error code as raft uses it. (Kafka: `Errors`.)
@@ -225,6 +226,6 @@ pub enum Fetched {
     Records(Vec<RecordBatch>),
     /// The logs differ: the leader's log of that epoch, or of the largest epoch below, ends here.
     Diverging { epoch: Epoch, end: Offset },
-    /// Only a snapshot can help (the end offset and epoch that name it).
-    Snapshot { end: Offset, epoch: Epoch },
+    /// Only this snapshot can help.
+    Snapshot(SnapshotId),
 }

@@ -103,8 +103,8 @@
 //! Snapshots, and changes of the voter set by request. What they need of the types is there and in use: the voters come
 //! from control records, by offset, and go back with a truncation ([`VoterHistory`]); a log may start above 0
 //! ([`crate::log::Log::start`]), and a fetch below that start gets OFFSET_OUT_OF_RANGE; an answer that offers a snapshot
-//! ([`message::Fetched::Snapshot`]), which only another implementation can send, is understood and dropped with a pause.
-//! What nobody could use yet is absent: [`Stored`] names the log alone.
+//! ([`message::Fetched::Snapshot`]), which only another implementation can send, is understood and dropped with a pause;
+//! the bytes of a snapshot that lies beside the log can be asked for ([`Stored::Snapshot`]), and nobody does.
 //!
 //! The recovery point follows the flushed end by bytes and at shutdown; segments, and so rolls, are not known here. The
 //! pre-vote of a higher epoch moves the receiver's epoch, as in Java.

@@ -162,6 +162,7 @@ fn file_word(file: FileName) -> u64 {
         FileName::QuorumState => 8,
         FileName::Recovering => 9,
         FileName::LeaderEpochCheckpoint => 10,
+        FileName::Snapshot(id) => id.end.0 << 4 | 11,
     }
 }
 

@@ -130,7 +130,7 @@ fn describe_body(body: &ResponseBody) -> String {
                     _ => "nothing".to_owned(),
                 },
                 Fetched::Diverging { epoch, end } => format!("diverging {end}@{epoch}"),
-                Fetched::Snapshot { end, epoch } => format!("snapshot {end}@{epoch}"),
+                Fetched::Snapshot(id) => format!("snapshot {}@{}", id.end, id.epoch),
             };
             format!(" {found} hw={high_watermark}")
         }

@@ -54,7 +54,7 @@ impl Follower {
                 self.promised = None;
                 accept_divergence(ctx, epoch, end)
             }
-            Fetched::Snapshot { .. } => Err("a snapshot was offered, and none can be taken"),
+            Fetched::Snapshot(_) => Err("a snapshot was offered, and none can be taken"),
         };
         if let Err(what) = accepted {
             ctx.contradiction(what);

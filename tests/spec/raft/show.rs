@@ -71,7 +71,7 @@ fn fetched(response: &FetchResponse) -> String {
         Fetched::Records(records) if records.is_empty() => "nothing".to_string(),
         Fetched::Records(records) => batches(records),
         Fetched::Diverging { epoch, end } => format!("diverging {end}@{epoch}"),
-        Fetched::Snapshot { end, epoch } => format!("snapshot {end}@{epoch}"),
+        Fetched::Snapshot(id) => format!("snapshot {}@{}", id.end, id.epoch),
     };
     format!("{found} hw={}", or_dash(response.high_watermark))
 }
@@ -117,6 +117,7 @@ pub fn disk(op: &DiskOp) -> String {
 pub fn stored(what: &Stored) -> String {
     match what {
         Stored::Log { from, .. } => format!("log from {from}"),
+        Stored::Snapshot { id, position, .. } => format!("snapshot {}@{} from {position}", id.end, id.epoch),
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `only N` | the next operation stops after N file operations |
 //! | `kill`, `power keep=all\|none` | forget the incarnation; lose what is unsynced |
 //! | `flip FILE AT`, `zeros FILE N`, `put FILE TEXT`, `remove FILE`, `stamp FILE AT epoch=E` | meddle with the platter |
-//! | `files`, `locate OFFSET MAX` | show what is there |
+//! | `files`, `locate OFFSET MAX`, `locate_snapshot END@EPOCH POSITION MAX` | show what is there |
 
 use std::error::Error;
 use std::path::Path;
@@ -16,7 +16,10 @@ use std::path::Path;
 use goldenscript::{Command, Context, Runner};
 use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::log::recovery::RecoveryOptions;
-use kraftbed::log::{DiskOp, DiskSeq, EpochStart, FileName, FileOp, Layout, MetaProperties, QuorumState};
+use kraftbed::log::{
+    CLUSTER_METADATA_ID, DiskOp, DiskSeq, EpochStart, FileName, FileOp, Layout, MetaProperties, QuorumState,
+    SnapshotId, Stored,
+};
 use kraftbed::record::{BatchBuilder, RecordBatch};
 use kraftbed::time::Timestamp;
 
@@ -83,11 +86,12 @@ impl Runner for Script {
             }
             ("power", []) => self.power(&keys),
             ("locate", [from, max]) => {
-                let layout = self.layout.as_ref().ok_or("no incarnation")?;
-                Ok(match layout.locate(Offset(from.parse()?), max.parse()?) {
-                    Some(range) => format!("{} at {}, {} bytes", range.file, range.at, range.length),
-                    None => "not in this log".to_string(),
-                })
+                self.locate(&Stored::Log { from: Offset(from.parse()?), bytes_max: max.parse()? })
+            }
+            ("locate_snapshot", [id, position, max]) => {
+                let (end, epoch) = id.split_once('@').ok_or("END@EPOCH")?;
+                let id = SnapshotId { end: Offset(end.parse()?), epoch: Epoch(epoch.parse()?) };
+                self.locate(&Stored::Snapshot { id, position: position.parse()?, bytes_max: max.parse()? })
             }
             ("files", []) => Ok(self.files()),
             (meddle, [file, rest @ ..]) => self.meddle(meddle, file, rest, &keys),
@@ -198,6 +202,14 @@ impl Script {
             _ => return Err("keep=all or keep=none".into()),
         });
         Ok(String::new())
+    }
+
+    fn locate(&self, what: &Stored) -> Output {
+        let layout = self.layout.as_ref().ok_or("no incarnation")?;
+        Ok(match layout.locate(what) {
+            Some(range) => format!("{} at {}, {} bytes", range.file, range.at, range.length),
+            None => "not in this log".to_string(),
+        })
     }
 
     fn files(&self) -> String {
