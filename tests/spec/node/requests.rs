@@ -228,12 +228,17 @@ fn batch_bytes(batch: &RecordBatch) -> Bytes {
     [&batch.encode_header()[..], &batch.body].concat().into()
 }
 
-/// `from=0`, `wait=0`, `min=1`, `max=`, `epoch=-1`, `session=0`, `isolation=0`, `partitions=0,7`.
+/// `from=0`, `wait=0`, `min=1`, `max=`, `epoch=-1`, `session=0`, `isolation=0`, `partitions=0,7`; `replica=ID` with
+/// `last_epoch=0` for a replica's.
 fn fetch(args: &mut Args, version: i16) -> Outcome<FetchRequest> {
-    let position = fetch_request::FetchPartition::default()
+    let replica = args.parse_key("replica")?.map(BrokerId);
+    let mut position = fetch_request::FetchPartition::default()
         .with_current_leader_epoch(args.parse_key("epoch")?.unwrap_or(-1))
         .with_fetch_offset(args.parse_key("from")?.unwrap_or(0))
         .with_partition_max_bytes(args.parse_key("max")?.unwrap_or(1 << 20));
+    if replica.is_some() && version >= 12 {
+        position.last_fetched_epoch = args.parse_key("last_epoch")?.unwrap_or(0);
+    }
     let partitions = args.take("partitions").map_or("0".into(), |arg| arg);
     let partitions = partitions.split(',').map(|index| Ok(position.clone().with_partition(index.parse()?)));
     let mut topic = fetch_request::FetchTopic::default().with_partitions(partitions.collect::<Outcome<_>>()?);
@@ -241,8 +246,14 @@ fn fetch(args: &mut Args, version: i16) -> Outcome<FetchRequest> {
         ..=12 => topic.topic = TopicName(text(TOPIC)),
         _ => topic.topic_id = topic_id(),
     }
-    Ok(FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
+    let body = match (replica, version) {
+        (Some(id), 15..) => {
+            let state = fetch_request::ReplicaState::default().with_replica_id(id);
+            FetchRequest::default().with_replica_state(state)
+        }
+        (id, _) => FetchRequest::default().with_replica_id(id.unwrap_or(BrokerId(-1))),
+    };
+    Ok(body
         .with_max_wait_ms(args.parse_key("wait")?.unwrap_or(0))
         .with_min_bytes(args.parse_key("min")?.unwrap_or(1))
         .with_max_bytes(1 << 20)

@@ -179,13 +179,15 @@ fn vote(body: VoteResponse) -> String {
     let Some(topic) = body.topics.first() else { return format!("Vote error={}", body.error_code) };
     let p = &topic.partitions[0];
     let (error, granted) = (p.error_code, p.vote_granted);
-    format!("Vote error={error} granted={granted} leader={}@{}", *p.leader_id, p.leader_epoch)
+    let places = body.node_endpoints.iter().map(|at| format!(" at {}:{}", &*at.host, at.port)).collect::<String>();
+    format!("Vote error={error} granted={granted} leader={}@{}{places}", *p.leader_id, p.leader_epoch)
 }
 
 fn begin_quorum_epoch(body: BeginQuorumEpochResponse) -> String {
     let Some(topic) = body.topics.first() else { return format!("BeginQuorumEpoch error={}", body.error_code) };
     let p = &topic.partitions[0];
-    format!("BeginQuorumEpoch error={} leader={}@{}", p.error_code, *p.leader_id, p.leader_epoch)
+    let places = body.node_endpoints.iter().map(|at| format!(" at {}:{}", &*at.host, at.port)).collect::<String>();
+    format!("BeginQuorumEpoch error={} leader={}@{}{places}", p.error_code, *p.leader_id, p.leader_epoch)
 }
 
 fn describe_cluster(body: DescribeClusterResponse) -> String {
