@@ -298,7 +298,7 @@ impl Actor {
             flushed: durable,
             end: durable,
             epochs: crate::log::EpochIndex::default(),
-            producers: crate::log::ProducerTable::default(),
+            producers: crate::log::ProducerTable::new(1_000),
             tail: vec![],
             cold: vec![],
             controls: vec![],

@@ -12,7 +12,7 @@
 //! All are replaced atomically, so a power loss leaves the old text or the new one; anything else is a durable fault, and
 //! the errors here say at which byte.
 
-use crate::ids::{DirectoryId, Epoch, Offset, ReplicaId};
+use crate::ids::{DirectoryId, Epoch, Offset, ReplicaId, uuid_from_text, uuid_to_text};
 use crate::log::{EpochIndex, EpochStart, MetaProperties};
 
 /// Text that is not what its file should hold.
@@ -94,8 +94,24 @@ pub(in crate::log) fn read_marker(bytes: &[u8]) -> Result<Epoch, TextError> {
     Ok(Epoch(epoch as u32))
 }
 
-/// The content of `partition.metadata`: the topic id of `__cluster_metadata` is the UUID 1.
-pub(in crate::log) const PARTITION_METADATA: &str = "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ";
+/// The content of `partition.metadata`; the id of `__cluster_metadata` is the UUID 1.
+pub(in crate::log) fn write_partition_metadata(topic_id: [u8; 16]) -> String {
+    format!("version: 0\ntopic_id: {}", uuid_to_text(topic_id))
+}
+
+/// Reads `partition.metadata`: the topic's id, and the byte at which its line begins. (Kafka: `PartitionMetadataFile`.)
+pub(in crate::log) fn read_partition_metadata(bytes: &[u8]) -> Result<([u8; 16], u64), TextError> {
+    let mut lines = Lines::of(bytes)?;
+    let version = lines.next("version: 0")?;
+    if version.text != "version: 0" {
+        return Err(version.error("version: 0"));
+    }
+    let line = lines.next("topic_id: and a UUID in base64")?;
+    let topic_id = line.text.strip_prefix("topic_id: ").and_then(uuid_from_text);
+    let topic_id = topic_id.ok_or_else(|| line.error("topic_id: and a UUID in base64"))?;
+    lines.end()?;
+    Ok((topic_id, line.at as u64))
+}
 
 /// The content of `meta.properties`, without the date that Java puts into its second line.
 pub(in crate::log) fn write_meta(meta: &MetaProperties) -> String {

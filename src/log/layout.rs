@@ -262,10 +262,10 @@ impl Layout {
     ///
     /// `meta.properties` comes last and marks the directory as formatted; until it is there, all of this may be done
     /// again over whatever an interrupted attempt left.
-    pub fn format(meta: &MetaProperties) -> Vec<FileOp> {
+    pub fn format(meta: &MetaProperties, topic_id: [u8; 16]) -> Vec<FileOp> {
         let mut out = Vec::new();
         out.push(FileOp::Remove { file: FileName::Temporary(Replaced::PartitionMetadata) });
-        Replaced::PartitionMetadata.replace(checkpoint::PARTITION_METADATA.to_string(), &mut out);
+        Replaced::PartitionMetadata.replace(checkpoint::write_partition_metadata(topic_id), &mut out);
         out.push(FileOp::Remove { file: FileName::Temporary(Replaced::MetaProperties) });
         Replaced::MetaProperties.replace(checkpoint::write_meta(meta), &mut out);
         out

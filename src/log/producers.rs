@@ -9,8 +9,12 @@
 //! - after [`ProducerTable::truncate`] the answers are those of a table built from the shorter log alone. To that end a
 //!   batch older than the last five is kept while a truncation could still make it one of them, that is until five newer
 //!   ones lie below the stable offset, which truncations never pass.
+//! - only the `producers_max` producers that wrote last are known. Whoever wrote before them is a stranger, at once in
+//!   what the table answers, and in memory once no truncation can make it one of them again.
 //!
-//! It does not expire producers; it is as large as the number of producer ids in the log.
+//! Kafka forgets a producer that has been silent for a day (`producer.id.expiration.ms`), each broker by its own clock. The
+//! clock of the log is the client's, and a leader's own would make the table more than a function of the log; so here it
+//! is the number of later producers that counts.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -19,10 +23,15 @@ use crate::ids::Offset;
 use crate::record::RecordBatch;
 
 /// What is known of every producer at the end of the log, the uncommitted tail included.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ProducerTable {
     /// Batches of each producer id, in log order.
     written: BTreeMap<i64, VecDeque<Written>>,
+    /// The producer of each newest batch, by the base offset of that batch.
+    newest: BTreeMap<Offset, i64>,
+    producers_max: usize,
+    /// Whether somebody is gone from memory.
+    has_forgotten: bool,
     /// No truncation goes below.
     stable: Offset,
 }
@@ -36,7 +45,7 @@ pub enum SequenceError {
     StaleEpoch,
     /// Error 46: a duplicate older than the last five batches.
     DuplicateForgotten,
-    /// Error 59: an unknown producer that does not start at 0 while the log no longer starts at 0.
+    /// Error 59: an unknown producer that does not start at 0, and that the log or this table may have forgotten.
     UnknownProducer,
 }
 
@@ -58,9 +67,17 @@ struct Written {
     first_sequence: i32,
     last_sequence: i32,
     epoch: i16,
+    /// Whether its producer was a stranger when it was written: what that one wrote before is not looked at.
+    is_first: bool,
 }
 
 impl ProducerTable {
+    /// A table that nobody is in, of `producers_max` producers at most.
+    pub fn new(producers_max: usize) -> ProducerTable {
+        let (written, newest) = (BTreeMap::new(), BTreeMap::new());
+        ProducerTable { written, newest, producers_max, has_forgotten: false, stable: Offset::ZERO }
+    }
+
     /// Whether `batch` may be appended to the log, which starts at `log_start`. Batches without a producer always may.
     pub fn admit(&self, batch: &RecordBatch, log_start: Offset) -> Result<Admission, SequenceError> {
         let Some(next) = Written::of(batch) else { return Ok(Admission::Append) };
@@ -68,7 +85,7 @@ impl ProducerTable {
         let Some(newest) = window.last() else {
             return match next.first_sequence {
                 0 => Ok(Admission::Append),
-                _ if log_start == Offset::ZERO => Err(SequenceError::OutOfOrder),
+                _ if log_start == Offset::ZERO && !self.has_strangers() => Err(SequenceError::OutOfOrder),
                 _ => Err(SequenceError::UnknownProducer),
             };
         };
@@ -98,25 +115,37 @@ impl ProducerTable {
 
     /// A batch was appended. Its sequence is not judged: what a leader wrote is so.
     pub fn record(&mut self, batch: &RecordBatch) {
-        let Some(written) = Written::of(batch) else { return };
-        let batches = self.written.entry(batch.header.producer_id).or_default();
-        let last_end = batches.back().map_or(Offset::ZERO, |last| last.end);
+        let Some(mut written) = Written::of(batch) else { return };
+        let id = batch.header.producer_id;
+        let last = self.written.get(&id).and_then(|batches| batches.back()).copied();
+        let last_end = last.map_or(Offset::ZERO, |last| last.end);
         assert!(last_end <= written.base, "a batch at {} was recorded after one up to {last_end}", written.base);
+        written.is_first = last.is_none_or(|last| self.is_stranger(last.base));
+        if let Some(last) = last {
+            self.newest.remove(&last.base);
+        }
+        self.newest.insert(written.base, id);
+        let batches = self.written.entry(id).or_default();
         batches.push_back(written);
-        // Whoever writes pays for his own memory; nobody walks all producers at each advance.
+        // Whoever writes pays for the memory; nobody walks all producers at each advance.
         while batches.len() > REMEMBERED && batches[REMEMBERED].end <= self.stable {
             batches.pop_front();
         }
+        self.forget_strangers();
     }
 
     /// The log was cut to end at `end`, which is not below the stable offset.
     pub fn truncate(&mut self, end: Offset) {
-        for batches in self.written.values_mut() {
-            while batches.back().is_some_and(|last| last.end > end) {
+        for id in self.newest.split_off(&end).into_values() {
+            let batches = self.written.get_mut(&id).expect("invariant: a producer with a newest batch has one");
+            while batches.back().is_some_and(|last| last.base >= end) {
                 batches.pop_back();
             }
+            match batches.back() {
+                Some(last) => drop(self.newest.insert(last.base, id)),
+                None => drop(self.written.remove(&id)),
+            }
         }
-        self.written.retain(|_, batches| !batches.is_empty());
     }
 
     /// The log will never be truncated below `offset` (its high watermark): what only such a truncation would need may be
@@ -127,6 +156,11 @@ impl ProducerTable {
 
     /// How many producers are known.
     pub fn len(&self) -> usize {
+        self.written.len().min(self.producers_max)
+    }
+
+    /// How many producers memory is spent on: those that are known, and strangers that a truncation may bring back.
+    pub fn len_in_memory(&self) -> usize {
         self.written.len()
     }
 
@@ -135,20 +169,54 @@ impl ProducerTable {
         self.written.is_empty()
     }
 
+    /// Whether somebody who wrote is not known any more.
+    fn has_strangers(&self) -> bool {
+        self.has_forgotten || self.newest.len() > self.producers_max
+    }
+
+    /// Whether enough other producers have written since this, the newest batch of its own.
+    fn is_stranger(&self, newest: Offset) -> bool {
+        let surplus = self.newest.len().saturating_sub(self.producers_max);
+        // Few: those that memory is spent on only while a truncation may bring them back.
+        self.newest.keys().take(surplus).any(|base| *base == newest)
+    }
+
+    /// Forgets strangers that no truncation can bring back: those behind whose newest batch enough others have one that is
+    /// stable.
+    fn forget_strangers(&mut self) {
+        if self.newest.len() <= self.producers_max {
+            return;
+        }
+        let is_unstable = |&(_, id): &(&Offset, &i64)| {
+            let last = self.written.get(id).and_then(|batches| batches.back());
+            last.is_some_and(|last| last.end > self.stable)
+        };
+        let unstable = self.newest.iter().rev().take_while(is_unstable).count();
+        while self.newest.len() - unstable > self.producers_max {
+            let Some((_, id)) = self.newest.pop_first() else { return };
+            self.written.remove(&id);
+            self.has_forgotten = true;
+        }
+    }
+
     /// The batches that answers are made from: of the newest epoch of a producer, the last five.
     fn window(&self, producer_id: i64) -> Vec<Written> {
         let Some(batches) = self.written.get(&producer_id) else { return Vec::new() };
-        let epoch = batches.back().map(|last| last.epoch);
-        let from = batches.len().saturating_sub(REMEMBERED);
-        batches.range(from..).filter(|written| Some(written.epoch) == epoch).copied().collect()
+        let Some(newest) = batches.back().filter(|newest| !self.is_stranger(newest.base)) else { return Vec::new() };
+        let first = batches.iter().rposition(|written| written.is_first).unwrap_or(0);
+        let from = batches.len().saturating_sub(REMEMBERED).max(first);
+        batches.range(from..).filter(|written| written.epoch == newest.epoch).copied().collect()
     }
 }
 
 impl PartialEq for ProducerTable {
     /// Tables are equal when they answer alike now, whatever they keep for truncations.
     fn eq(&self, other: &ProducerTable) -> bool {
-        self.written.keys().eq(other.written.keys())
-            && self.written.keys().all(|&id| self.window(id) == other.window(id))
+        let known = |table: &ProducerTable| -> Vec<(i64, Vec<Written>)> {
+            let windows = table.written.keys().map(|&id| (id, table.window(id)));
+            windows.filter(|(_, window)| !window.is_empty()).collect()
+        };
+        self.has_strangers() == other.has_strangers() && known(self) == known(other)
     }
 }
 
@@ -163,6 +231,7 @@ impl Written {
             first_sequence: producer.base_sequence,
             last_sequence: sequence_after(producer.base_sequence, batch.header.last_offset_delta),
             epoch: producer.epoch,
+            is_first: false,
         })
     }
 }

@@ -24,7 +24,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::ids::{Epoch, Offset};
+use crate::ids::{Epoch, Offset, uuid_to_text};
 use crate::log::checkpoint::{self, TextError};
 use crate::log::layout::{Found, Settings};
 use crate::log::recovery::repair::Indexes;
@@ -109,8 +109,12 @@ pub enum Demand {
 /// What recovery needs to know before it reads.
 #[derive(Clone, Debug)]
 pub struct RecoveryOptions {
+    /// The topic that `partition.metadata` must name.
+    pub topic_id: [u8; 16],
     /// Bound of the memory tail, bytes.
     pub tail_bytes_max: usize,
+    /// Idempotent producers known at once.
+    pub producers_max: usize,
     /// Size at which segments roll, bytes.
     pub segment_bytes: u64,
     /// Space reserved ahead of the log's end, bytes; 0 for none.
@@ -159,6 +163,8 @@ struct Texts {
     is_evidence_lost: bool,
     marker: Option<Epoch>,
     checkpoint: Option<EpochIndex>,
+    /// Whether `partition.metadata` says whose partition this is.
+    is_topic_named: bool,
 }
 
 impl Recovery {
@@ -166,7 +172,7 @@ impl Recovery {
     pub fn new(listing: &[(FileName, u64)], options: RecoveryOptions) -> Recovery {
         let files: BTreeMap<FileName, u64> = listing.iter().copied().collect();
         Recovery {
-            scan: Scan::new(&files, options.tail_bytes_max),
+            scan: Scan::new(&files, &options),
             options,
             files,
             phase: Phase::Texts(0),
@@ -314,9 +320,30 @@ impl Recovery {
                 Ok(epochs) => self.texts.checkpoint = Some(epochs),
                 Err(error) => self.cuts.push(unreadable(file, bytes, error, "rebuilt from the batches")),
             },
+            FileName::PartitionMetadata => self.read_topic(bytes)?,
             _ => unreachable!("only small files are read as text"),
         }
         Ok(())
+    }
+
+    /// A log of another topic is not ours to append to. (Kafka: `InconsistentTopicIdException`.) Text that cannot be read
+    /// promises nothing, and is written anew.
+    fn read_topic(&mut self, bytes: &[u8]) -> Result<(), RecoveryError> {
+        let file = FileName::PartitionMetadata;
+        match checkpoint::read_partition_metadata(bytes) {
+            Ok((topic_id, at)) if topic_id != self.options.topic_id => {
+                let [ours, found] = [self.options.topic_id, topic_id].map(uuid_to_text);
+                Err(RecoveryError { file, at, reason: format!("expected topic_id: {ours}, found {found}") })
+            }
+            Ok(_) => {
+                self.texts.is_topic_named = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.cuts.push(unreadable(file, bytes, error, "written anew"));
+                Ok(())
+            }
+        }
     }
 
     fn lose_evidence(&mut self, file: FileName, bytes: &[u8], error: TextError) {
@@ -359,7 +386,10 @@ impl Recovery {
         let point = self.texts.recovery_point.unwrap_or(start);
         let is_missing = end < point;
         let first_log_cut = self.cuts.len();
-        self.cuts.extend(self.scan.cuts(&self.files, is_missing));
+        self.cuts.extend(self.scan.cuts(&self.files));
+        for cut in &mut self.cuts[first_log_cut..] {
+            cut.below_recovery_point = is_missing;
+        }
         for cut in &mut self.cuts {
             cut.end = end;
         }
@@ -412,8 +442,9 @@ fn unreadable(file: FileName, bytes: &[u8], error: TextError, consequence: &str)
 }
 
 /// The small files, in the order they are read.
-const TEXTS: [FileName; 5] = [
+const TEXTS: [FileName; 6] = [
     FileName::MetaProperties,
+    FileName::PartitionMetadata,
     FileName::RecoveryPoint,
     FileName::QuorumState,
     FileName::Recovering,

@@ -43,6 +43,9 @@ pub struct Config {
     pub parked_max: usize,
     /// Replicas a leader keeps account of, observers included, 1,000.
     pub replicas_max: usize,
+    /// Idempotent producers known at once, 100,000: those that wrote last. Others are strangers, as after a day's silence
+    /// in Kafka (`producer.id.expiration.ms`).
+    pub producers_max: usize,
     /// Largest batch accepted from a client, 8 MiB. (Kafka: `MAX_BATCH_SIZE_BYTES`.)
     pub batch_bytes_max: usize,
     /// The recovery point is written when the flushed end has moved by this many bytes, 1 MiB, or at a roll or stop.
@@ -72,9 +75,13 @@ impl Config {
             load_timeout: Duration::from_millis(500),
             parked_max: 10_000,
             replicas_max: 1_000,
+            producers_max: PRODUCERS_MAX,
             batch_bytes_max: 8 << 20,
             recovery_point_bytes: 1 << 20,
             quirks: Quirks::NONE,
         }
     }
 }
+
+/// How many idempotent producers are known at once, unless somebody says otherwise.
+pub const PRODUCERS_MAX: usize = 100_000;

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::ids::{DirectoryId, Offset, ReplicaId};
     use crate::log::recovery::RecoveryOptions;
-    use crate::log::{Demand, FileName, FileOp, Layout, MetaProperties, Recovery};
+    use crate::log::{CLUSTER_METADATA_ID, Demand, FileName, FileOp, Layout, MetaProperties, Recovery};
 
     /// A directory of its own for each test, removed at the end.
     struct Scratch(PathBuf);
@@ -294,14 +294,16 @@ mod tests {
             node_id: ReplicaId(1),
             directory_id: DirectoryId([7; 16]),
         };
-        for operation in Layout::format(&meta) {
+        for operation in Layout::format(&meta, CLUSTER_METADATA_ID) {
             directory.perform(&operation).unwrap();
         }
         fs::write(scratch.0.join("lost+found"), b"not ours").unwrap();
         let names: Vec<FileName> = directory.list().unwrap().into_iter().map(|(name, _)| name).collect();
         assert!(names.contains(&FileName::MetaProperties) && names.contains(&FileName::PartitionMetadata), "{names:?}");
         let options = RecoveryOptions {
+            topic_id: CLUSTER_METADATA_ID,
             tail_bytes_max: 1 << 20,
+            producers_max: 1000,
             segment_bytes: 1 << 20,
             preallocate_bytes: 0,
             is_only_voter: true,

@@ -77,7 +77,7 @@ pub(in crate::server) fn format(
     directory: &mut DataDirectory,
 ) -> Result<MetaProperties, StartError> {
     let meta = MetaProperties { cluster_id: config.cluster_id.clone(), node_id: config.raft.id, directory_id: id };
-    for operation in Layout::format(&meta) {
+    for operation in Layout::format(&meta, config.topic_id) {
         directory.perform(&operation)?;
     }
     Ok(meta)
@@ -90,7 +90,9 @@ fn recover(
     directory: &mut DataDirectory,
 ) -> Result<(Recovered, Layout), StartError> {
     let options = RecoveryOptions {
+        topic_id: config.topic_id,
         tail_bytes_max: config.raft.log_tail_bytes_max,
+        producers_max: config.raft.producers_max,
         segment_bytes,
         preallocate_bytes: PREALLOCATE_BYTES,
         is_only_voter: config.raft.voters.len() == 1 && config.raft.voters.find(config.raft.id).is_some(),

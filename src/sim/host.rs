@@ -6,7 +6,7 @@ use std::fmt;
 use crate::check::Effort;
 use crate::ids::{DirectoryId, Endpoint, Listener, ReplicaId, ReplicaKey};
 use crate::log::recovery::RecoveryOptions;
-use crate::log::{FileName, FileOp, Layout, MetaProperties, Recovery};
+use crate::log::{CLUSTER_METADATA_ID, FileName, FileOp, Layout, MetaProperties, Recovery};
 use crate::node::{self, Node};
 use crate::prng::Prng;
 use crate::raft::{self, View, Voter, VoterSet};
@@ -200,7 +200,7 @@ impl Host {
         self.disk.forget_queue();
         let mut boot = Boot::default();
         if !self.disk.names.contains_key(&FileName::MetaProperties) {
-            boot.format = Layout::format(&self.meta(plan)).into();
+            boot.format = Layout::format(&self.meta(plan), CLUSTER_METADATA_ID).into();
         }
         self.state = State::Booting(Box::new(boot));
     }
@@ -208,7 +208,9 @@ impl Host {
     /// Options of this host's recovery.
     pub fn recovery_options(&self, plan: &Plan) -> RecoveryOptions {
         RecoveryOptions {
+            topic_id: CLUSTER_METADATA_ID,
             tail_bytes_max: plan.settings.log_tail_bytes,
+            producers_max: raft::config::PRODUCERS_MAX,
             segment_bytes: plan.settings.segment_bytes,
             preallocate_bytes: plan.settings.preallocate_bytes,
             is_only_voter: plan.voters == 1 && self.id.0 == 0,

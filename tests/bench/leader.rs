@@ -9,7 +9,9 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::protocol::StrBytes;
 use kraftbed::ids::{DirectoryId, Endpoint, Listener, Offset, ReplicaId, ReplicaKey, uuid_to_text};
 use kraftbed::log::recovery::RecoveryOptions;
-use kraftbed::log::{Demand, DiskSeq, EpochIndex, Layout, MetaProperties, ProducerTable, Recovered, Recovery};
+use kraftbed::log::{
+    CLUSTER_METADATA_ID, Demand, DiskSeq, EpochIndex, Layout, MetaProperties, ProducerTable, Recovered, Recovery,
+};
 use kraftbed::node::{Config, Input, Node, Output};
 use kraftbed::prng::Prng;
 use kraftbed::protocol::{Api, ConnectionId, codec};
@@ -118,7 +120,7 @@ fn empty() -> Recovered {
         flushed: Offset::ZERO,
         end: Offset::ZERO,
         epochs: EpochIndex::default(),
-        producers: ProducerTable::default(),
+        producers: ProducerTable::new(1_000),
         tail: Vec::new(),
         cold: Vec::new(),
         controls: Vec::new(),
@@ -130,9 +132,15 @@ fn empty() -> Recovered {
 /// What recovery makes of a formatted directory: a disk that gives back what was written to it whole.
 fn recovered() -> (Recovered, Layout) {
     let mut files = kraftbed::sim::disk::Disk::default();
-    Layout::format(&meta()).iter().for_each(|op| files.carry_out(op));
-    let options =
-        RecoveryOptions { tail_bytes_max: 1 << 20, segment_bytes: 1 << 30, preallocate_bytes: 0, is_only_voter: true };
+    Layout::format(&meta(), CLUSTER_METADATA_ID).iter().for_each(|op| files.carry_out(op));
+    let options = RecoveryOptions {
+        topic_id: CLUSTER_METADATA_ID,
+        tail_bytes_max: 1 << 20,
+        producers_max: 1_000,
+        segment_bytes: 1 << 30,
+        preallocate_bytes: 0,
+        is_only_voter: true,
+    };
     let mut recovery = Recovery::new(&files.listing(), options);
     loop {
         match recovery.demand().expect("a formatted directory") {

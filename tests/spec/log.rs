@@ -106,7 +106,7 @@ impl goldenscript::Runner for Script {
 }
 
 impl Script {
-    /// A new incarnation. recover [start=N] [tail=BYTES] [flushed=N] [plant=NAME] [FROM..END@EPOCH…]
+    /// A new incarnation. recover [start=N] [producers=MAX] [tail=BYTES] [flushed=N] [plant=NAME] [FROM..END@EPOCH…]
     fn recover(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome {
         let start = Offset(args.take_key("start").unwrap_or("0").parse()?);
         let tail_bytes_max = args.take_key("tail").map_or(Ok(usize::MAX), str::parse)?;
@@ -116,6 +116,9 @@ impl Script {
             None => Quirks::NONE,
         };
         let mut recovered = recovered(start);
+        if let Some(most) = args.take_key("producers") {
+            recovered.producers = ProducerTable::new(most.parse()?);
+        }
         while let Some(range) = args.next_pos() {
             let batch = parse_batch(range)?;
             recovered.epochs.begin(batch.leader_epoch(), batch.base_offset());
@@ -202,7 +205,7 @@ fn recovered(start: Offset) -> Recovered {
         flushed: start,
         end: start,
         epochs: EpochIndex::default(),
-        producers: ProducerTable::default(),
+        producers: ProducerTable::new(1_000),
         tail: Vec::new(),
         cold: Vec::new(),
         controls: Vec::new(),
@@ -293,11 +296,35 @@ fn log_of(epochs: &[u32]) -> Log {
     log
 }
 
-/// Remembers everything, forgets nothing, and answers by looking through all of it.
-fn naive_admit(log: &[RecordBatch], next: &RecordBatch, start: Offset) -> Result<Admission, SequenceError> {
+/// The `most` producers that wrote last, each with all it wrote since it came to be one of them; and whether there ever
+/// were more.
+fn known_of(log: &[RecordBatch], most: usize) -> (Vec<(i64, Vec<&RecordBatch>)>, bool) {
+    let (mut known, mut has_forgotten): (Vec<(i64, Vec<&RecordBatch>)>, bool) = (Vec::new(), false);
+    for batch in log {
+        let Some(stamp) = batch.producer() else { continue };
+        let at = known.iter().position(|(id, _)| *id == stamp.id);
+        let mut own = at.map_or((stamp.id, Vec::new()), |at| known.remove(at));
+        own.1.push(batch);
+        known.push(own);
+        if known.len() > most {
+            known.remove(0);
+            has_forgotten = true;
+        }
+    }
+    (known, has_forgotten)
+}
+
+/// Remembers everything but strangers, and answers by looking through all of it.
+fn naive_admit(
+    log: &[RecordBatch],
+    next: &RecordBatch,
+    start: Offset,
+    most: usize,
+) -> Result<Admission, SequenceError> {
     const WRAP: i64 = 1 << 31;
     let stamp = next.producer().unwrap();
-    let own: Vec<_> = log.iter().filter(|batch| batch.producer().is_some_and(|own| own.id == stamp.id)).collect();
+    let (known, has_forgotten) = known_of(log, most);
+    let own = known.into_iter().find(|(id, _)| *id == stamp.id).map_or(Vec::new(), |(_, own)| own);
     let newest = own.last().map(|batch| batch.producer().unwrap().epoch);
     let window: Vec<_> =
         own.iter().filter(|batch| batch.header.producer_epoch == newest.unwrap()).rev().take(5).collect();
@@ -306,7 +333,8 @@ fn naive_admit(log: &[RecordBatch], next: &RecordBatch, start: Offset) -> Result
         return Ok(Admission::Append);
     }
     let Some(newest) = newest else {
-        return Err(if start == Offset::ZERO { SequenceError::OutOfOrder } else { SequenceError::UnknownProducer });
+        let is_new = start == Offset::ZERO && !has_forgotten;
+        return Err(if is_new { SequenceError::OutOfOrder } else { SequenceError::UnknownProducer });
     };
     if stamp.epoch != newest {
         return Err(if stamp.epoch < newest { SequenceError::StaleEpoch } else { SequenceError::OutOfOrder });
@@ -338,7 +366,8 @@ fn producer_table_agrees_with_a_list_of_every_batch_also_after_truncation() {
     for _ in 0..300 {
         let start = Offset(prng.below(2) * 10);
         let mut log: Vec<RecordBatch> = Vec::new();
-        let mut table = ProducerTable::default();
+        let most = *prng.pick(&[1, 2, 3, 1_000]);
+        let mut table = ProducerTable::new(most);
         let mut stable = start;
         for _ in 0..200 {
             let end = log.last().map_or(start, RecordBatch::end);
@@ -369,7 +398,13 @@ fn producer_table_agrees_with_a_list_of_every_batch_also_after_truncation() {
                 continue;
             }
             let answer = table.admit(&next, start);
-            assert_eq!(answer, naive_admit(&log, &next, start), "{:?} after {} batches", next.producer(), log.len());
+            assert_eq!(
+                answer,
+                naive_admit(&log, &next, start, most),
+                "{:?} after {} batches",
+                next.producer(),
+                log.len()
+            );
             match answer {
                 Ok(Admission::Append) => {
                     table.record(&next);
@@ -380,9 +415,13 @@ fn producer_table_agrees_with_a_list_of_every_batch_also_after_truncation() {
                 Err(_) => refused += 1,
             }
         }
-        let mut rebuilt = ProducerTable::default();
+        let mut rebuilt = ProducerTable::new(most);
         log.iter().for_each(|batch| rebuilt.record(batch));
         assert!(rebuilt == table, "the table is a function of the log");
+        table.stable(log.last().map_or(start, RecordBatch::end));
+        let end = log.last().map_or(start, RecordBatch::end);
+        table.record(&batch(end, Epoch(1), 1, Some(ProducerStamp { id: 9, epoch: 0, base_sequence: 0 })));
+        assert!(table.len_in_memory() <= most + 1, "strangers leave memory");
     }
     assert!(
         appended > 5_000 && duplicates > 500 && refused > 500 && deep > 100,
@@ -392,7 +431,7 @@ fn producer_table_agrees_with_a_list_of_every_batch_also_after_truncation() {
 
 /// Mostly the next batch of a producer, sometimes a repeated one, sometimes nonsense near the limits.
 fn some_batch(log: &[RecordBatch], end: Offset, prng: &mut Prng) -> RecordBatch {
-    let id = prng.below(2) as i64;
+    let id = prng.below(4) as i64;
     let own: Vec<_> = log.iter().filter(|batch| batch.header.producer_id == id).collect();
     let mut count = prng.range(1..4);
     let mut stamp = ProducerStamp { id, epoch: 0, base_sequence: 0 };
@@ -417,7 +456,7 @@ fn some_batch(log: &[RecordBatch], end: Offset, prng: &mut Prng) -> RecordBatch 
 
 #[test]
 fn sequences_wrap_within_a_batch() {
-    let mut table = ProducerTable::default();
+    let mut table = ProducerTable::new(1_000);
     let stamp = |base_sequence| Some(ProducerStamp { id: 1, epoch: 0, base_sequence });
     table.record(&batch(Offset(0), Epoch(1), 3, stamp(i32::MAX - 1)));
     assert_eq!(table.admit(&batch(Offset(3), Epoch(1), 1, stamp(1)), Offset::ZERO), Ok(Admission::Append));

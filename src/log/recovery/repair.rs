@@ -73,8 +73,9 @@ impl Recovery {
             let text = checkpoint::write_epochs(&self.scan.epochs);
             Replaced::LeaderEpochCheckpoint.replace(text, &mut out);
         }
-        if !self.files.contains_key(&FileName::PartitionMetadata) {
-            Replaced::PartitionMetadata.replace(checkpoint::PARTITION_METADATA.to_string(), &mut out);
+        if !self.texts.is_topic_named {
+            let text = checkpoint::write_partition_metadata(self.options.topic_id);
+            Replaced::PartitionMetadata.replace(text, &mut out);
         }
         out.into()
     }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::ids::Offset;
-use crate::log::recovery::{Cut, RecoveryError};
+use crate::log::recovery::{Cut, RecoveryError, RecoveryOptions};
 use crate::log::segment::Segment;
 use crate::log::{EpochIndex, FileName, FileRange, ProducerTable};
 use crate::record::{ControlRecord, HEADER_BYTES, RecordBatch};
@@ -73,7 +73,7 @@ enum Next {
 }
 
 impl Scan {
-    pub fn new(files: &BTreeMap<FileName, u64>, tail_bytes_max: usize) -> Scan {
+    pub fn new(files: &BTreeMap<FileName, u64>, options: &RecoveryOptions) -> Scan {
         let segment = |(file, length): (&FileName, &u64)| match file {
             FileName::Segment(base) => Some((*base, *length)),
             _ => None,
@@ -86,10 +86,10 @@ impl Scan {
             suspect: None,
             stop: None,
             tail_bytes: 0,
-            tail_bytes_max,
+            tail_bytes_max: options.tail_bytes_max,
             segments: Vec::new(),
             epochs: EpochIndex::default(),
-            producers: ProducerTable::default(),
+            producers: ProducerTable::new(options.producers_max),
             tail: VecDeque::new(),
             cold: Vec::new(),
             controls: Vec::new(),
@@ -132,8 +132,8 @@ impl Scan {
         Ok(None)
     }
 
-    /// What of the segment files is not kept, apart from zeros.
-    pub fn cuts(&self, lengths: &BTreeMap<FileName, u64>, below_recovery_point: bool) -> Vec<Cut> {
+    /// What of the segment files is not kept, apart from zeros. What it means is for others to judge.
+    pub fn cuts(&self, lengths: &BTreeMap<FileName, u64>) -> Vec<Cut> {
         let Some(stop) = &self.stop else {
             return vec![];
         };
@@ -145,7 +145,7 @@ impl Scan {
             bytes: length(index).saturating_sub(at),
             end: self.end(),
             reason,
-            below_recovery_point,
+            below_recovery_point: false,
         };
         let first = cut(stop.file, stop.at, stop.reason.clone());
         let behind = (stop.file + 1..self.files.len())

@@ -207,7 +207,7 @@ impl Actor {
             flushed: durable,
             end: durable,
             epochs: EpochIndex::default(),
-            producers: ProducerTable::default(),
+            producers: ProducerTable::new(1_000),
             tail: vec![],
             cold: vec![],
             controls: vec![],

@@ -16,7 +16,9 @@ use bytes::Bytes;
 use goldenscript::{Command, Context, Runner};
 use kraftbed::ids::{DirectoryId, Endpoint, Listener, ReplicaId, ReplicaKey, uuid_to_text};
 use kraftbed::log::recovery::RecoveryOptions;
-use kraftbed::log::{Demand, DiskSeq, FileName, FileOp, FileRange, Layout, MetaProperties, Recovery};
+use kraftbed::log::{
+    CLUSTER_METADATA_ID, Demand, DiskSeq, FileName, FileOp, FileRange, Layout, MetaProperties, Recovery,
+};
 use kraftbed::node::config::MachineKind;
 use kraftbed::node::{Config, Input, Node, Output};
 use kraftbed::prng::Prng;
@@ -119,7 +121,7 @@ impl Stage {
             directory_id: DirectoryId([7; 16]),
         };
         if self.files.is_empty() {
-            Layout::format(&meta).into_iter().for_each(|op| self.write(op));
+            Layout::format(&meta, CLUSTER_METADATA_ID).into_iter().for_each(|op| self.write(op));
         }
         let (durable, layout) = self.recover(config.raft.voters.len() == 1)?;
         let mut out = Vec::new();
@@ -131,8 +133,14 @@ impl Stage {
 
     fn recover(&mut self, is_only_voter: bool) -> Outcome<(kraftbed::log::Recovered, Layout)> {
         let listing: Vec<_> = self.files.iter().map(|(&file, bytes)| (file, bytes.len() as u64)).collect();
-        let options =
-            RecoveryOptions { tail_bytes_max: 1 << 20, segment_bytes: 1 << 20, preallocate_bytes: 0, is_only_voter };
+        let options = RecoveryOptions {
+            topic_id: CLUSTER_METADATA_ID,
+            tail_bytes_max: 1 << 20,
+            producers_max: 1_000,
+            segment_bytes: 1 << 20,
+            preallocate_bytes: 0,
+            is_only_voter,
+        };
         let mut recovery = Recovery::new(&listing, options);
         loop {
             match recovery.demand().map_err(|error| error.to_string())? {

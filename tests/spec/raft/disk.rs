@@ -44,7 +44,7 @@ impl Image {
     /// What recovery would find, with this many batches in memory.
     pub fn recover(&self, id: ReplicaId, tail_batches: usize) -> Recovered {
         let mut entries: Vec<EpochStart> = Vec::new();
-        let mut producers = ProducerTable::default();
+        let mut producers = ProducerTable::new(1_000);
         let mut controls = Vec::new();
         for batch in &self.batches {
             if entries.last().is_none_or(|last| last.epoch < batch.leader_epoch()) {

@@ -100,6 +100,11 @@ fn damaged_directories_never_panic() {
     let disks: Vec<Disk> = FIXTURES.into_iter().map(fixture).collect();
     for _ in 0..1500 {
         let mut disk = prng.pick(&disks).clone();
+        // Files that Kafka's directories do not have, or not here.
+        disk.put(FileName::RecoveryPoint, b"0\n1\n__cluster_metadata 0 100\n".to_vec());
+        if prng.chance(1, 3) {
+            disk.put(FileName::Recovering, b"0\n7\n".to_vec());
+        }
         for _ in 0..prng.range(1..4) {
             let (file, length) = *prng.pick(&disk.listing());
             let mut content = disk.content(file).unwrap_or_default().to_vec();

@@ -4,8 +4,8 @@
 use kraftbed::ids::{Epoch, Offset, ReplicaId};
 use kraftbed::log::recovery::RecoveryOptions;
 use kraftbed::log::{
-    Demand, DiskOp, DiskSeq, EpochIndex, EpochStart, FileName, FileOp, FileQueue, Layout, MetaProperties, QuorumState,
-    Recovered, Recovery,
+    CLUSTER_METADATA_ID, Demand, DiskOp, DiskSeq, EpochIndex, EpochStart, FileName, FileOp, FileQueue, Layout,
+    MetaProperties, QuorumState, Recovered, Recovery,
 };
 use kraftbed::prng::Prng;
 use kraftbed::record::{BatchBuilder, RecordBatch};
@@ -84,7 +84,7 @@ impl Case {
             node_id: ReplicaId(1),
             directory_id: kraftbed::ids::DirectoryId([7; 16]),
         };
-        let ops = Layout::format(&meta);
+        let ops = Layout::format(&meta, CLUSTER_METADATA_ID);
         while self.disk.content(FileName::MetaProperties).is_none() {
             let length = match self.prng.chance(1, 3) {
                 true => ops.len(),

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kraftbed::log::layout::Directory;
 use kraftbed::log::recovery::RecoveryOptions;
-use kraftbed::log::{Demand, FileName, FileOp, FileRange, Layout, Recovered, Recovery, RecoveryError};
+use kraftbed::log::{
+    CLUSTER_METADATA_ID, Demand, FileName, FileOp, FileRange, Layout, Recovered, Recovery, RecoveryError,
+};
 use kraftbed::prng::Prng;
 
 /// Bytes that reach the platter together or not at all.
@@ -222,7 +224,14 @@ impl Entry {
 }
 
 pub fn options() -> RecoveryOptions {
-    RecoveryOptions { tail_bytes_max: 1 << 20, segment_bytes: 1 << 20, preallocate_bytes: 0, is_only_voter: false }
+    RecoveryOptions {
+        topic_id: CLUSTER_METADATA_ID,
+        tail_bytes_max: 1 << 20,
+        producers_max: 1_000,
+        segment_bytes: 1 << 20,
+        preallocate_bytes: 0,
+        is_only_voter: false,
+    }
 }
 
 /// Runs a recovery to its end; `repairs` sees every repair before it is carried out.

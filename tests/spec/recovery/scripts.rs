@@ -154,7 +154,7 @@ impl Script {
             node_id: ReplicaId(1),
             directory_id: DirectoryId([7; 16]),
         };
-        let ops = Layout::format(&meta);
+        let ops = Layout::format(&meta, CLUSTER_METADATA_ID);
         ops.iter().for_each(|op| self.disk.apply(op));
         ops.iter().map(|op| format!("{}\n", shown(op))).collect()
     }
