@@ -8,6 +8,7 @@ pub mod hunt;
 pub mod library;
 pub mod results;
 pub mod sweep;
+pub mod torture;
 
 pub use library::{Library, LoadError, Named};
 pub use sweep::{Failure, Progress, Sweep, SweepOptions, sweep};

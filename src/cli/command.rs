@@ -15,6 +15,7 @@ use crate::cli::run;
 use crate::cli::serve;
 use crate::cli::storage;
 use crate::cli::sweep;
+use crate::cli::torture;
 use crate::cli::verifiable_producer;
 use crate::outcome::Exit;
 
@@ -50,6 +51,8 @@ enum Command {
     Storage(storage::Arguments),
     /// A local quorum in one command; what kafka-metadata-quorum.sh says of any.
     Quorum(quorum::Arguments),
+    /// A real quorum under load, killed, stopped, wiped and cut; checked after every round.
+    Torture(torture::Arguments),
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
@@ -76,6 +79,7 @@ fn run(command: Command) -> ExitCode {
         Command::DumpLog(arguments) => dump_log::run(&arguments),
         Command::Storage(arguments) => storage::run(&arguments),
         Command::Quorum(arguments) => quorum::run(&arguments),
+        Command::Torture(arguments) => ended(torture::run(&arguments)),
     }
 }
 

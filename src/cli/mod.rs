@@ -13,6 +13,7 @@ pub mod serve;
 pub mod show;
 pub mod storage;
 pub mod sweep;
+pub mod torture;
 pub mod verifiable_producer;
 
 pub use command::main;

@@ -9,7 +9,8 @@ use crate::client::quorum_info::Bootstrap;
 use crate::ids::Endpoint;
 use crate::server::admin;
 use crate::server::clock::wall;
-use crate::server::quorum::{Event, Plan, watch};
+use crate::server::members::{Ended, Plan};
+use crate::server::quorum::{Event, watch};
 
 /// What the command takes.
 #[derive(Debug, clap::Args)]
@@ -82,7 +83,8 @@ impl Start {
         let directory = self.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("kraftbed-quorum"));
         let directory = std::path::absolute(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
         let overrides = self.overrides.clone();
-        let plan = Plan { nodes: self.nodes, base_port: self.base_port, directory, overrides };
+        let (nodes, base_port, advertised) = (self.nodes, self.base_port, Vec::new());
+        let plan = Plan { nodes, base_port, advertised, directory, overrides };
         let mut has_led = false;
         let watched = watch(&plan, |event| {
             println!("{}", describe_event(&event));
@@ -101,7 +103,7 @@ fn describe_event(event: &Event) -> String {
             format!("node {node} on {endpoint}, process {process}: {}", properties.display())
         }
         Event::Leads { node, epoch } => format!("node {node} leads in epoch {epoch}"),
-        Event::Died { node, status, last_line } => format!("node {node} died, {status}: {last_line}"),
+        Event::Died(Ended { node, status, last_line }) => format!("node {node} died, {status}: {last_line}"),
         Event::Stopping => "stopping".into(),
         Event::Stopped { node, status } => format!("node {node} stopped, {status}"),
     }

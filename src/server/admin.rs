@@ -64,10 +64,7 @@ fn describe_from(server: &Endpoint, bootstrap: Bootstrap) -> Result<(String, Quo
     let Some(controller) = cluster.controller else {
         return Err(connection.failure("no leader is known"));
     };
-    let mut connection = Connection::open(&controller)?;
-    let versions = connection.versions()?;
-    let frame = connection.ask(&quorum_info::ask_quorum(versions))?;
-    Ok((cluster.cluster_id, connection.judge(quorum_info::read_quorum(versions, frame))?))
+    Ok((cluster.cluster_id, quorum(&controller)?))
 }
 
 /// Whom the node at `endpoint` takes for the leader, and in which epoch.
@@ -76,6 +73,14 @@ pub fn leader(endpoint: &Endpoint) -> Result<(Option<i32>, i32), Undescribed> {
     let versions = connection.versions()?;
     let frame = connection.ask(&quorum_info::ask_quorum(versions))?;
     connection.judge(quorum_info::read_leader(versions, frame))
+}
+
+/// What the node at `endpoint` says of the quorum; only the leader answers.
+pub fn quorum(endpoint: &Endpoint) -> Result<QuorumInfo, Undescribed> {
+    let mut connection = Connection::open(endpoint)?;
+    let versions = connection.versions()?;
+    let frame = connection.ask(&quorum_info::ask_quorum(versions))?;
+    connection.judge(quorum_info::read_quorum(versions, frame))
 }
 
 /// One connection to one node.

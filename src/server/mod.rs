@@ -21,7 +21,8 @@
 //! | [`storage`] | data directories before a node runs on them |
 //! | [`clock`] | time |
 //! | [`console`], [`metrics`] | what people and their tools read |
-//! | [`quorum`] | a local quorum of processes |
+//! | [`members`], [`quorum`] | a local quorum of processes, and who watches it |
+//! | [`relay`] | what can cut a connection in the midst of a frame |
 //! | [`admin`] | asking a running quorum about itself |
 //! | [`client`], [`load`] | the other side: clients that ask, and clients that measure |
 
@@ -36,9 +37,11 @@ pub mod disk;
 pub mod files;
 pub mod hits;
 pub mod load;
+pub mod members;
 pub mod metrics;
 pub mod network;
 pub mod quorum;
+pub mod relay;
 pub mod run;
 pub mod signals;
 pub mod start;
