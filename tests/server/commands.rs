@@ -73,3 +73,38 @@ fn one_command_starts_a_quorum_and_stops_it() {
     }
     panic!("no quorum came up:\n{told}");
 }
+
+#[test]
+fn torture_hurts_a_quorum_and_finds_it_whole() {
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("torture");
+    let mut told = String::new();
+    for base in (31_000..32_000).step_by(97) {
+        let _ = std::fs::remove_dir_all(&directory);
+        let (base, place) = (base.to_string(), directory.to_str().expect("text"));
+        let mut arguments = vec!["torture", "--rounds", "4", "--base-port", &base, "--dir", place, "--output", "json"];
+        for fault in ["kill_leader", "wipe_follower", "cut_connections"] {
+            arguments.extend(["--fault", fault]);
+        }
+        for tuned in
+            ["quorum.fetch.timeout.ms=400", "quorum.election.timeout.ms=200", "quorum.election.backoff.max.ms=100"]
+        {
+            arguments.extend(["--override", tuned]);
+        }
+        let (out, error, code) = run(&arguments);
+        told += &format!("{out}\n{error}\n");
+        // Somebody else has these ports: the next ones are tried.
+        if out.contains("cannot listen") {
+            continue;
+        }
+        let result: serde_json::Value = serde_json::from_str(&out).expect("one JSON object");
+        assert_eq!((&result["verdict"], code), (&"passed".into(), Some(0)), "{told}");
+        assert_eq!((&result["rounds"], &result["passed"], &result["failed"]), (&4.into(), &4.into(), &0.into()));
+        assert!(result["records_acked"].as_u64().is_some_and(|acked| acked > 0), "{told}");
+        assert!(
+            directory.join("torture.json").exists() && !directory.join("node-1").exists(),
+            "data of clean runs goes"
+        );
+        return;
+    }
+    panic!("no quorum came up:\n{told}");
+}
