@@ -13,7 +13,6 @@ use bytes::Bytes;
 
 use crate::ids::{Epoch, Offset};
 use crate::record::compress::Compression;
-use crate::record::primitives::Reader;
 use crate::record::{HEADER_BYTES, ProducerStamp};
 use crate::time::Timestamp;
 
@@ -285,26 +284,26 @@ fn claimed_length(buffer: &[u8]) -> Option<i32> {
 
 /// Parses the batch that begins at byte `at`.
 fn parse_at(buffer: &Bytes, at: usize, stamped: Stamped) -> Result<RecordBatch, DecodeError> {
-    let mut reader = Reader::new(&buffer[at..], at);
-    if reader.remaining() < HEADER_BYTES {
-        return Err(reader.error("batch header", format!("{HEADER_BYTES} bytes"), format!("{}", reader.remaining())));
-    }
-    let base_offset = reader.i64("base offset")?;
+    let rest = &buffer[at..];
+    let Some(fixed) = rest.first_chunk::<HEADER_BYTES>() else {
+        return Err(DecodeError::new(at, "batch header", format!("{HEADER_BYTES} bytes"), rest.len()));
+    };
+    let base_offset = i64::from_be_bytes(field(fixed, 0));
     let base_offset =
         Offset::from_i64(base_offset).ok_or_else(|| DecodeError::new(at, "base offset", "0 or more", base_offset))?;
-    let length = reader.i32("batch length")?;
-    let after_length = buffer.len() - at - LENGTH_END;
+    let length = i32::from_be_bytes(field(fixed, 8));
+    let after_length = rest.len() - LENGTH_END;
     let whole =
         usize::try_from(length).ok().filter(|&length| (HEADER_BYTES - LENGTH_END..=after_length).contains(&length));
     let Some(whole) = whole else {
         let expected = format!("{} to {after_length} bytes", HEADER_BYTES - LENGTH_END);
         return Err(DecodeError::new(at + 8, "batch length", expected, length));
     };
-    let leader_epoch = match reader.i32("leader epoch")? {
+    let leader_epoch = match i32::from_be_bytes(field(fixed, 12)) {
         -1 if stamped == Stamped::No => Epoch::ZERO,
         epoch => Epoch::from_i32(epoch).ok_or_else(|| DecodeError::new(at + 12, "leader epoch", "0 or more", epoch))?,
     };
-    let magic = reader.u8("magic")?;
+    let [magic] = field(fixed, 16);
     if magic != MAGIC {
         return Err(DecodeError::new(at + 16, "magic", MAGIC.to_string(), magic));
     }
@@ -312,23 +311,29 @@ fn parse_at(buffer: &Bytes, at: usize, stamped: Stamped) -> Result<RecordBatch, 
         base_offset,
         length: length as u32,
         leader_epoch,
-        crc: reader.u32("checksum")?,
-        attributes: reader.u16("attributes")?,
-        last_offset_delta: reader.u32("last offset delta")?,
-        base_timestamp: Timestamp(reader.i64("base timestamp")?),
-        max_timestamp: Timestamp(reader.i64("max timestamp")?),
-        producer_id: reader.i64("producer id")?,
-        producer_epoch: reader.i16("producer epoch")?,
-        base_sequence: reader.i32("base sequence")?,
-        record_count: reader.u32("record count")?,
+        crc: u32::from_be_bytes(field(fixed, 17)),
+        attributes: u16::from_be_bytes(field(fixed, 21)),
+        last_offset_delta: u32::from_be_bytes(field(fixed, 23)),
+        base_timestamp: Timestamp(i64::from_be_bytes(field(fixed, 27))),
+        max_timestamp: Timestamp(i64::from_be_bytes(field(fixed, 35))),
+        producer_id: i64::from_be_bytes(field(fixed, 43)),
+        producer_epoch: i16::from_be_bytes(field(fixed, 51)),
+        base_sequence: i32::from_be_bytes(field(fixed, 53)),
+        record_count: u32::from_be_bytes(field(fixed, 57)),
     };
-    let found = crc32c::crc32c(&buffer[at + CRC_END..at + LENGTH_END + whole]);
+    let found = crc32c::crc32c(&rest[CRC_END..LENGTH_END + whole]);
     if found != header.crc {
         let error = DecodeError::new(at + 17, "checksum", format!("{found:08x}"), format!("{:08x}", header.crc));
         return Err(DecodeError { fault: Fault::Checksum, ..error });
     }
     header.check(at)?;
     Ok(RecordBatch { header, body: buffer.slice(at + HEADER_BYTES..at + LENGTH_END + whole) })
+}
+
+/// The bytes of the field at this place of the header, as the ruler above draws it.
+#[inline]
+fn field<const N: usize>(fixed: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {
+    *fixed[at..].first_chunk().expect("invariant: fields lie within the header")
 }
 
 /// CRC-32C of everything from the attributes on.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::ids::{Epoch, Offset};
 use crate::record::batch::CONTROL;
 use crate::record::compress::{Compression, deflate};
-use crate::record::primitives::{put_nullable, put_varint};
+use crate::record::primitives::{nullable_bytes, put_nullable, put_varint, varint_bytes};
 use crate::record::{BatchHeader, ControlRecord, ProducerStamp, RecordBatch};
 use crate::time::Timestamp;
 
@@ -41,16 +41,18 @@ impl BatchBuilder {
 
     /// Adds a record.
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
-        let part_bytes = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len) + VARINT_BYTES_MAX;
-        let mut record = Vec::with_capacity(part_bytes(key) + part_bytes(value) + VARINT_BYTES_MAX + 3);
-        record.push(0);
-        put_varint(&mut record, 0);
-        put_varint(&mut record, i64::from(self.count));
-        put_nullable(&mut record, key);
-        put_nullable(&mut record, value);
-        put_varint(&mut record, 0);
-        put_varint(&mut self.records, record.len() as i64);
-        self.records.extend_from_slice(&record);
+        let records = &mut self.records;
+        let offset_delta = i64::from(self.count);
+        // Attributes, a timestamp delta of 0 and a count of no headers are one byte each.
+        let length = 3 + varint_bytes(offset_delta) + nullable_bytes(key) + nullable_bytes(value);
+        records.reserve(varint_bytes(length as i64) + length);
+        put_varint(records, length as i64);
+        records.push(0);
+        put_varint(records, 0);
+        put_varint(records, offset_delta);
+        put_nullable(records, key);
+        put_nullable(records, value);
+        put_varint(records, 0);
         self.count += 1;
     }
 
@@ -97,6 +99,3 @@ impl BatchBuilder {
         RecordBatch::seal(header, Bytes::from(body))
     }
 }
-
-/// The longest form of a 32-bit varint.
-const VARINT_BYTES_MAX: usize = 5;

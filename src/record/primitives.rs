@@ -44,14 +44,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The range of the next `length` bytes, skipped.
+    #[inline]
     pub(in crate::record) fn span(&mut self, length: usize, what: &'static str) -> Result<Range<usize>, DecodeError> {
         self.field = self.at;
         if length > self.remaining() {
-            return Err(self.error(what, format!("{length} bytes"), format!("{} bytes left", self.remaining())));
+            return Err(self.too_short(length, what));
         }
         let from = self.at;
         self.at += length;
         Ok(from..self.at)
+    }
+
+    #[cold]
+    fn too_short(&self, length: usize, what: &'static str) -> DecodeError {
+        self.error(what, format!("{length} bytes"), format!("{} bytes left", self.remaining()))
     }
 
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
@@ -73,10 +79,6 @@ impl<'a> Reader<'a> {
 
     pub(in crate::record) fn i32(&mut self, what: &'static str) -> Result<i32, DecodeError> {
         self.array(what).map(i32::from_be_bytes)
-    }
-
-    pub(in crate::record) fn u32(&mut self, what: &'static str) -> Result<u32, DecodeError> {
-        self.array(what).map(u32::from_be_bytes)
     }
 
     pub(in crate::record) fn i64(&mut self, what: &'static str) -> Result<i64, DecodeError> {
@@ -206,6 +208,11 @@ pub(in crate::record) fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     let Some(bytes) = bytes else { return put_varint(out, -1) };
     put_varint(out, bytes.len() as i64);
     out.extend_from_slice(bytes);
+}
+
+/// How many bytes [`put_nullable`] writes.
+pub(in crate::record) fn nullable_bytes(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(1, |bytes| varint_bytes(bytes.len() as i64) + bytes.len())
 }
 
 /// Writes a compact string.

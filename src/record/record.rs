@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::ids::Offset;
 use crate::record::batch::{COMPRESSION, CONTROL, LOG_APPEND_TIME, TRANSACTIONAL};
 use crate::record::compress::{InflateError, inflate};
 use crate::record::primitives::Reader;
@@ -84,6 +85,22 @@ impl RecordBatch {
         let body = self.inflated(INFLATED_BYTES_MAX);
         let (body, error) = body.map_or_else(|error| (Bytes::new(), Some(error)), |body| (body, None));
         Records { body, at: 0, error }
+    }
+
+    /// Shows `each` the offset and the value of every record, in order; nothing is shared or kept. For readers of whole logs,
+    /// to whom a [`Record`] is more than they want. Errors as those of [`RecordBatch::records`].
+    pub fn each_value(&self, mut each: impl FnMut(Offset, Option<&[u8]>)) -> Result<(), InvalidRecord> {
+        let body = self.inflated(INFLATED_BYTES_MAX)?;
+        let mut spans = Spans::new(&body);
+        loop {
+            match spans.next_span() {
+                Ok(Some(span)) => {
+                    each(self.base_offset() + u64::from(span.offset_delta), span.value.map(|range| &body[range]));
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => return invalid(error.to_string()),
+            }
+        }
     }
 
     /// Walks a batch that a client wants appended: not control, not transactional, offset deltas 0..n−1, counts and
