@@ -399,7 +399,7 @@ fn frame<T: Encodable + HeaderVersion>(
         .with_request_api_version(version)
         .with_correlation_id(correlation)
         .with_client_id(Some(client_id.clone()));
-    let mut buffer = BytesMut::new();
+    let mut buffer = BytesMut::with_capacity(REQUEST_BYTES);
     buffer.put_i32(0);
     header.encode(&mut buffer, T::header_version(version)).expect("invariant: a request header of ours can be encoded");
     body.encode(&mut buffer, version).expect("invariant: a request of ours can be encoded in a version we speak");
@@ -414,6 +414,9 @@ fn millis(duration: Duration) -> i32 {
 
 /// The first version of Produce with compact lengths and tags.
 const PRODUCE_FLEXIBLE_FROM: i16 = 9;
+
+/// What most requests fit into; records travel beside it.
+const REQUEST_BYTES: usize = 256;
 
 /// The longest form of a 32-bit varint.
 const VARINT_BYTES_MAX: usize = 5;

@@ -5,7 +5,7 @@
 //! One more exception guards old clients: a response to ApiVersions always has header 0, so that a client can read the
 //! answer to a version that the server does not know.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{FetchResponse, RequestHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
@@ -196,10 +196,12 @@ impl FetchWriter {
             true => put_varint(&mut self.buffer, size + 1),
             false => self.buffer.put_u32(size),
         }
+        let is_copied = |batch: &RecordBatch| batch.body.len() < SHARED_BYTES_MIN;
+        let copied = |batch| HEADER_BYTES + if is_copied(batch) { batch.body.len() } else { 0 };
+        self.buffer.reserve(batches.iter().map(copied).sum());
         for batch in batches {
-            self.buffer.reserve(HEADER_BYTES);
             self.buffer.put_slice(&batch.encode_header());
-            if batch.body.len() < SHARED_BYTES_MIN {
+            if is_copied(batch) {
                 self.buffer.put_slice(&batch.body);
                 continue;
             }
@@ -308,7 +310,7 @@ fn skip_tagged_fields(rest: &mut Bytes) -> Result<(), DecodeError> {
         if size > rest.len() {
             return Err(short());
         }
-        let _ = rest.split_to(size);
+        rest.advance(size);
     }
     Ok(())
 }
@@ -317,7 +319,7 @@ fn take_varint(rest: &mut Bytes) -> Option<u32> {
     let mut value = 0u64;
     for shift in 0..5 {
         let byte = *rest.first()?;
-        let _ = rest.split_to(1);
+        rest.advance(1);
         value |= u64::from(byte & 0x7f) << (7 * shift);
         if byte < 0x80 {
             return u32::try_from(value).ok();

@@ -82,7 +82,7 @@ impl Walk<'_> {
     fn structure(&mut self, fields: &[Field], tags: &[Tag]) -> Result<(), DecodeError> {
         for field in fields {
             if (field.from..=field.to).contains(&self.version) {
-                self.value(field.name, field.kind)?;
+                self.value(field.name, &field.kind)?;
             }
         }
         match self.is_flexible {
@@ -91,8 +91,8 @@ impl Walk<'_> {
         }
     }
 
-    fn value(&mut self, name: &'static str, kind: Kind) -> Result<(), DecodeError> {
-        match kind {
+    fn value(&mut self, name: &'static str, kind: &Kind) -> Result<(), DecodeError> {
+        match *kind {
             Kind::Fixed(bytes) => self.skip(name, bytes),
             Kind::Text => {
                 let length = self.length(name, 2)?;
@@ -109,7 +109,7 @@ impl Walk<'_> {
             Kind::Texts => {
                 for _ in 0..self.length(name, 4)? {
                     self.count(name)?;
-                    self.value(name, Kind::Text)?;
+                    self.value(name, &Kind::Text)?;
                 }
                 Ok(())
             }
@@ -135,7 +135,7 @@ impl Walk<'_> {
                 self.skip("unknown tagged field", size)?;
                 continue;
             };
-            self.value(tag.name, tag.kind)?;
+            self.value(tag.name, &tag.kind)?;
             if self.at - start != size {
                 return Err(self.error(tag.name, format!("{size} bytes"), format!("{} bytes", self.at - start)));
             }
@@ -169,7 +169,19 @@ impl Walk<'_> {
         }
     }
 
+    #[inline]
     fn varint(&mut self, name: &'static str) -> Result<u32, DecodeError> {
+        // Nearly every length and count of a message is one byte.
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(u32::from(byte))
+            }
+            _ => self.long_varint(name),
+        }
+    }
+
+    fn long_varint(&mut self, name: &'static str) -> Result<u32, DecodeError> {
         let mut value = 0u64;
         for shift in 0..5 {
             let Some(&byte) = self.bytes.get(self.at) else {
@@ -185,13 +197,19 @@ impl Walk<'_> {
         Err(self.error(name, "at most 5 bytes".into(), "more".into()))
     }
 
+    #[inline]
     fn skip(&mut self, name: &'static str, count: usize) -> Result<(), DecodeError> {
         let left = self.bytes.len() - self.at;
         if count > left {
-            return Err(self.error(name, format!("{count} bytes"), format!("{left} bytes")));
+            return Err(self.too_short(name, count));
         }
         self.at += count;
         Ok(())
+    }
+
+    #[cold]
+    fn too_short(&self, name: &'static str, count: usize) -> DecodeError {
+        self.error(name, format!("{count} bytes"), format!("{} bytes", self.bytes.len() - self.at))
     }
 
     fn error(&self, what: &'static str, expected: String, found: String) -> DecodeError {
