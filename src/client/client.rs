@@ -20,6 +20,7 @@ use crate::time::Instant;
 pub struct Client {
     session: Session,
     workload: Workload,
+    reader: values::Reader,
     said: Vec<Output>,
 }
 
@@ -56,7 +57,7 @@ impl Client {
             Kind::Append => Delivery::AtMostOnce,
             Kind::Producer => Delivery::ExactlyOnce,
         };
-        Client { session: Session::new(config, prng), workload, said: Vec::new() }
+        Client { session: Session::new(config, prng), workload, reader: values::Reader::default(), said: Vec::new() }
     }
 
     /// Its number in the history.
@@ -114,7 +115,7 @@ impl Client {
             Told::Produced { base } => Outcome::Ok(history::Told::Appended { offset: base.0 }),
             Told::Tail { end } => Outcome::Ok(history::Told::Tail { end: end.0 }),
             Told::Fetched { from, batches, high_watermark } => {
-                let read = values::read(from, &batches);
+                let read = self.reader.read(from, &batches);
                 if let Some(high_watermark) = high_watermark {
                     events.push(Event::Consumed { from, batches, high_watermark });
                 }

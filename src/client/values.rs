@@ -10,6 +10,7 @@
 //!
 //! The number is big-endian, for judges; the name is for people who read the dump of a log.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use crate::digest::Digest;
 use crate::history::{Told, value};
 use crate::ids::Offset;
-use crate::record::{InvalidRecord, RecordBatch};
+use crate::record::{Compression, InvalidRecord, RecordBatch};
 
 /// The bytes of a value, `value_bytes` of them, but never fewer than the eight of its number.
 pub fn encode(number: u64, value_bytes: usize) -> Bytes {
@@ -63,25 +64,64 @@ impl fmt::Write for Matching<'_> {
 
 /// What a consumer of values sees in these batches from `from` on; they must be contiguous.
 pub fn read(from: Offset, batches: &[RecordBatch]) -> Told {
-    match try_read(from, batches) {
-        Ok(values) => Told::Read { values, next: batches.last().map_or(from, RecordBatch::end).0 },
-        Err(invalid) => Told::Unreadable { reason: invalid.to_string() },
+    Reader::default().read(from, batches)
+}
+
+/// A consumer that remembers what it has inflated. Who reads a log again mostly gets the same bytes again, and inflating
+/// them would take longer than all else that a client does. What is remembered is believed only of a batch that is the
+/// same in every byte, so one that changed is read as what it became.
+#[derive(Clone, Debug, Default)]
+pub struct Reader {
+    inflated: BTreeMap<Offset, (RecordBatch, Vec<(u64, u64)>)>,
+}
+
+impl Reader {
+    /// See [`read`].
+    pub fn read(&mut self, from: Offset, batches: &[RecordBatch]) -> Told {
+        match self.try_read(from, batches) {
+            Ok(values) => Told::Read { values, next: batches.last().map_or(from, RecordBatch::end).0 },
+            Err(invalid) => Told::Unreadable { reason: invalid.to_string() },
+        }
+    }
+
+    fn try_read(&mut self, from: Offset, batches: &[RecordBatch]) -> Result<Vec<(u64, u64)>, InvalidRecord> {
+        let mut values = Vec::new();
+        for batch in batches.iter().filter(|batch| !batch.is_control()) {
+            match batch.compression() {
+                Some(Compression::None) => read_batch(batch, from, &mut values)?,
+                _ => values.extend(self.inflated(batch)?.iter().filter(|(offset, _)| *offset >= from.0)),
+            }
+        }
+        Ok(values)
+    }
+
+    /// All values of a compressed batch.
+    fn inflated(&mut self, batch: &RecordBatch) -> Result<&[(u64, u64)], InvalidRecord> {
+        let base = batch.base_offset();
+        if self.inflated.get(&base).is_none_or(|(known, _)| known != batch) {
+            let mut values = Vec::new();
+            read_batch(batch, base, &mut values)?;
+            if self.inflated.len() >= INFLATED_BATCHES_MAX {
+                self.inflated.clear();
+            }
+            // Without the frame it came in, which would stay alive with it.
+            let known = RecordBatch { header: batch.header, body: Bytes::copy_from_slice(&batch.body) };
+            self.inflated.insert(base, (known, values));
+        }
+        Ok(&self.inflated[&base].1)
     }
 }
 
-fn try_read(from: Offset, batches: &[RecordBatch]) -> Result<Vec<(u64, u64)>, InvalidRecord> {
-    let mut values = Vec::new();
-    for batch in batches.iter().filter(|batch| !batch.is_control()) {
-        for record in batch.records() {
-            let record = record?;
-            let offset = batch.base_offset() + u64::from(record.offset_delta);
-            if offset >= from {
-                values.push((offset.0, decode(record.value.as_deref().unwrap_or_default())));
-            }
+fn read_batch(batch: &RecordBatch, from: Offset, values: &mut Vec<(u64, u64)>) -> Result<(), InvalidRecord> {
+    batch.each_value(|offset, value| {
+        if offset >= from {
+            values.push((offset.0, decode(value.unwrap_or_default())));
         }
-    }
-    Ok(values)
+    })
 }
+
+/// So many compressed batches are remembered.
+const INFLATED_BATCHES_MAX: usize = 1024;
 
 const NUMBER_BYTES: usize = 8;
 
@@ -91,6 +131,24 @@ const PADDING: u8 = b'.';
 mod tests {
     use super::*;
     use crate::history::ClientId;
+    use crate::record::BatchBuilder;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn what_was_inflated_once_is_not_taken_for_another_batch_at_its_place() {
+        let batch = |number: u64| {
+            let mut builder = BatchBuilder::new(Timestamp(0)).compression(Compression::Gzip);
+            builder.push(None, Some(&encode(number, 16)));
+            builder.push(None, Some(&encode(number + 1, 16)));
+            builder.build()
+        };
+        let mut reader = Reader::default();
+        for (from, number) in [(0, 7), (1, 7), (0, 8), (0, 7)] {
+            let all = [(0, number), (1, number + 1)];
+            let values = all.into_iter().filter(|(offset, _)| *offset >= from).collect();
+            assert_eq!(reader.read(Offset(from), &[batch(number)]), Told::Read { values, next: 2 });
+        }
+    }
 
     #[test]
     fn a_value_comes_back_from_its_bytes() {

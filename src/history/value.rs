@@ -33,8 +33,27 @@ pub fn name(number: u64) -> String {
 /// Writes what [`name`] returns.
 pub fn write_name(number: u64, out: &mut impl fmt::Write) -> fmt::Result {
     match number & FOREIGN {
-        0 => write!(out, "c{}-{}", number >> 32, number & u64::from(u32::MAX)),
+        0 => {
+            out.write_char('c')?;
+            write_decimal(number >> 32, out)?;
+            out.write_char('-')?;
+            write_decimal(number & u64::from(u32::MAX), out)
+        }
         _ => write!(out, "foreign-{number:016x}"),
+    }
+}
+
+/// What `write!(out, "{number}")` writes, in a fraction of its time: every reader of a log names every value in it.
+fn write_decimal(mut number: u64, out: &mut impl fmt::Write) -> fmt::Result {
+    let mut digits = [0; u64::MAX.ilog10() as usize + 1];
+    let mut from = digits.len();
+    loop {
+        from -= 1;
+        digits[from] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return out.write_str(str::from_utf8(&digits[from..]).expect("invariant: digits are ASCII"));
+        }
     }
 }
 
@@ -47,6 +66,7 @@ mod tests {
     #[test]
     fn values_are_called_by_client_and_sequence() {
         assert_eq!(name(number(ClientId(3), 17)), "c3-17");
+        assert_eq!(name(number(ClientId(0), u32::MAX)), "c0-4294967295");
         assert_eq!(name(foreign(0x10)), "foreign-8000000000000010");
     }
 }
