@@ -37,14 +37,14 @@ struct Fate {
 
 impl Fate {
     fn is_consistent(&self, value: u64) -> Result<(), String> {
-        let value = value::name(value);
-        match (self.acked, self.found) {
+        let lie = match (self.acked, self.found) {
             (Some(acked), Some(found)) if acked != found => {
-                Err(format!("value {value} was acknowledged at offset {acked} and is at {found}"))
+                format!("was acknowledged at offset {acked} and is at {found}")
             }
-            (_, Some(found)) if self.is_refused => Err(format!("value {value} was refused and is at offset {found}")),
-            _ => Ok(()),
-        }
+            (_, Some(found)) if self.is_refused => format!("was refused and is at offset {found}"),
+            _ => return Ok(()),
+        };
+        Err(format!("value {} {lie}", value::name(value)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Brings what happens before the judge, with the disks of that moment.
 
+use std::array;
+
 use crate::check::{Damage, DiskView, End, Judge, Observation, Options, Violation, What};
 use crate::sim::host::Host;
 use crate::sim::{HostId, NODES_MAX};
@@ -23,10 +25,15 @@ impl Court {
         if self.violation.is_some() {
             return;
         }
-        let mut disks = [NO_DISK; NODES_MAX];
-        for (disk, host) in disks.iter_mut().zip(hosts) {
-            *disk = host.marks.view();
+        // Every observation of a run pays for all views that are made here, and most worlds are small.
+        match hosts.len() {
+            ..=NODES_FEW => self.show::<NODES_FEW>(hosts, at, host, what),
+            _ => self.show::<NODES_MAX>(hosts, at, host, what),
         }
+    }
+
+    fn show<const N: usize>(&mut self, hosts: &[Host], at: Instant, host: Option<HostId>, what: What<'_>) {
+        let disks: [_; N] = array::from_fn(|node| hosts.get(node).map_or(NO_DISK, |host| host.marks.view()));
         let node = host.map_or(Observation::NO_NODE, HostId::index);
         let incarnation = hosts.get(node).map_or(0, |host| host.starts.saturating_sub(1));
         let observation = Observation { at, node, incarnation, disks: &disks[..hosts.len()], what };
@@ -55,5 +62,7 @@ impl Court {
         &self.judge
     }
 }
+
+const NODES_FEW: usize = 5;
 
 const NO_DISK: DiskView<'static> = DiskView { log: &[], durable: 0, quorum: None, lapse: None, damage: Damage::None };

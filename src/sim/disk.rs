@@ -166,8 +166,9 @@ impl Disk {
     }
 
     /// Every file as a process would find it: its path and its bytes.
-    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
-        self.names.iter().map(|(name, &number)| (name.to_string(), self.files[number].cache.clone())).collect()
+    pub fn into_contents(mut self) -> Vec<(String, Vec<u8>)> {
+        let mut cache_of = |number: FileNumber| std::mem::take(&mut self.files[number].cache);
+        self.names.iter().map(|(name, &number)| (name.to_string(), cache_of(number))).collect()
     }
 
     /// Reads a range as a process would; fewer bytes come back at the end of the file, none for a missing file.

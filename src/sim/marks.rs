@@ -19,6 +19,8 @@ pub struct Marks {
     places: Vec<Place>,
     durable: usize,
     quorum: Option<QuorumState>,
+    /// What `quorum` was read from.
+    quorum_bytes: Vec<u8>,
     lapse: Option<Lapse>,
     /// What a durable fault has done to the disk.
     pub damage: Damage,
@@ -58,7 +60,7 @@ impl Marks {
             self.truncate(|place| place.segment < segment || place.segment == segment && place.end <= at as u64);
         }
         self.count_durable(disk);
-        self.quorum = durable_quorum(disk);
+        self.read_quorum(disk);
     }
 
     /// Follows one operation that the disk has carried out.
@@ -82,7 +84,7 @@ impl Marks {
             FileOp::SyncDirectory(Directory::Partition) => {
                 self.heal(disk);
                 self.count_durable(disk);
-                self.quorum = durable_quorum(disk);
+                self.read_quorum(disk);
             }
             _ => {}
         }
@@ -212,6 +214,16 @@ impl Marks {
         self.places.truncate(whole);
     }
 
+    /// The durable quorum-state. Its directory is synced for every file in it, so mostly it is the same as before.
+    fn read_quorum(&mut self, disk: &Disk) {
+        let number = disk.durable_names.get(&FileName::QuorumState);
+        let bytes = number.map(|&number| disk.files[number].durable()).unwrap_or_default();
+        if *bytes != *self.quorum_bytes {
+            self.quorum = QuorumState::parse(&bytes).ok();
+            self.quorum_bytes = bytes.into_owned();
+        }
+    }
+
     fn count_durable(&mut self, disk: &Disk) {
         while let Some(place) = self.places.get(self.durable) {
             if !disk.is_durable(FileName::Segment(place.segment), place.end as usize) {
@@ -233,11 +245,6 @@ fn read_mark(bytes: &[u8]) -> Option<(BatchMark, usize)> {
     }
     let end = Offset(base.checked_add(u64::from(word(23)) + 1)?);
     Some((BatchMark { base: Offset(base), end, epoch: Epoch(word(12)), crc: word(17) }, length))
-}
-
-fn durable_quorum(disk: &Disk) -> Option<QuorumState> {
-    let number = disk.durable_names.get(&FileName::QuorumState)?;
-    QuorumState::parse(&disk.files[*number].durable()).ok()
 }
 
 fn join(parts: &[Bytes]) -> Vec<u8> {

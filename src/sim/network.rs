@@ -75,6 +75,8 @@ pub struct Network {
     tables: Vec<BTreeMap<ConnectionId, (u32, usize)>>,
     inbound: Vec<u64>,
     datagrams: Vec<Option<(u32, usize, Parcel)>>,
+    /// Places in `datagrams` that are free again.
+    free_slots: Vec<u32>,
     is_datagram: bool,
     latency: (Duration, Duration),
     faults: Strengths,
@@ -141,6 +143,7 @@ impl Network {
             tables: vec![BTreeMap::new(); hosts],
             inbound: vec![0; hosts],
             datagrams: Vec::new(),
+            free_slots: Vec::new(),
             is_datagram: plan.datagram,
             latency: plan.settings.latency,
             faults: Strengths {
@@ -273,6 +276,16 @@ impl Network {
         true
     }
 
+    /// To whom this lane leads.
+    pub fn receiver(&self, number: u32, lane: usize) -> HostId {
+        self.hosts_of(number, lane).1
+    }
+
+    /// To whom this datagram is on its way.
+    pub fn datagram_receiver(&self, slot: u32) -> Option<HostId> {
+        self.datagrams[slot as usize].as_ref().map(|&(number, lane, _)| self.receiver(number, lane))
+    }
+
     /// The front parcel of a lane is due.
     pub fn arrive(
         &mut self,
@@ -298,6 +311,7 @@ impl Network {
     /// A datagram is due.
     pub fn datagram(&mut self, world: &mut Scene<'_>, slot: u32, presence: &[Presence]) -> Option<Arrival> {
         let (number, lane, parcel) = self.datagrams[slot as usize].take()?;
+        self.free_slots.push(slot);
         let (from, to) =
             (self.connections[number as usize].ends[lane], self.connections[number as usize].ends[1 - lane]);
         if self.is_cut(from.host, to.host) || presence[to.host.index()] != Presence::Up {
@@ -422,8 +436,11 @@ impl Network {
                 world.doses.give(FaultKind::Reorder);
                 delay += delay * 20;
             }
-            let slot = self.datagrams.len() as u32;
-            self.datagrams.push(Some((number, lane, parcel.clone())));
+            let slot = self.free_slots.pop().unwrap_or(self.datagrams.len() as u32);
+            if slot as usize == self.datagrams.len() {
+                self.datagrams.push(None);
+            }
+            self.datagrams[slot as usize] = Some((number, lane, parcel.clone()));
             world.queue.push(world.now + delay, Happening::Datagram { slot });
         }
     }

@@ -58,9 +58,9 @@ impl<T> Queue<T> {
         self.heap.pop().map(|Reverse(entry)| (entry.at, entry.what))
     }
 
-    /// When the next happening is due.
-    pub fn next_at(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(entry)| entry.at)
+    /// The next happening, left where it is.
+    pub fn peek(&self) -> Option<(Instant, &T)> {
+        self.heap.peek().map(|Reverse(entry)| (entry.at, &entry.what))
     }
 
     /// How many are scheduled.

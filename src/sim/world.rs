@@ -186,12 +186,23 @@ impl<'p> World<'p> {
         self.begin_phases();
     }
 
+    /// What will happen next, and to whom if it is something that arrives: for those who measure where time goes.
+    pub fn next(&self) -> Option<(Happening, Option<HostId>)> {
+        let (_, &what) = self.queue.peek()?;
+        let receiver = match what {
+            Happening::Arrive { connection, lane } => Some(self.network.receiver(connection, lane as usize)),
+            Happening::Datagram { slot } => self.network.datagram_receiver(slot),
+            _ => None,
+        };
+        Some((what, receiver))
+    }
+
     /// Lets the next thing happen. False when the run is over.
     pub fn step(&mut self, until: Option<Instant>) -> bool {
         if self.court.violation().is_some() || self.settle.is_over() {
             return false;
         }
-        if until.is_some_and(|until| self.queue.next_at().is_none_or(|next| next > until)) {
+        if until.is_some_and(|until| self.queue.peek().is_none_or(|(next, _)| next > until)) {
             return false;
         }
         let Some((at, what)) = self.queue.pop() else { return false };
@@ -211,7 +222,7 @@ impl<'p> World<'p> {
             let (property, message) = (violation.property, violation.message.clone());
             self.recorder.record(self.now, place, || EventKind::Violated { property, message });
         }
-        let disks = self.hosts.iter().map(|host| host.disk.contents()).collect();
+        let disks = std::mem::take(&mut self.hosts).into_iter().map(|host| host.disk.into_contents()).collect();
         let outcome = Outcome {
             scenario: self.plan.name.clone(),
             seed: self.plan.seed,
