@@ -99,7 +99,7 @@ fn produce_frame() -> Bytes {
     codec::encode_request(Api::Produce, 9, 1, &StrBytes::from_static_str("bench"), &body).payload()
 }
 
-fn raft_config() -> raft::Config {
+pub fn raft_config() -> raft::Config {
     let listener = Listener { name: "PLAINTEXT".into(), endpoint: Endpoint::new("localhost", 9092) };
     let voter = Voter { key: ReplicaKey::of(ReplicaId(1)), endpoints: vec![listener.clone()] };
     let mut config = raft::Config::new(ReplicaId(1), VoterSet::new(vec![voter]));

@@ -4,7 +4,9 @@
 //! event, call a boxed node, draw, push a new one. That loop is the ceiling; the ratio is the result.
 
 mod ceiling;
+mod codec;
 mod leader;
+mod profile;
 
 use std::hint::black_box;
 
@@ -28,6 +30,8 @@ fn main() {
     show("bare event loop, 100 pending", ceiling);
     show("record batch of 100 B: parse and verify", rate(500_000, parse));
     show("record batch of 100 B: build", rate(500_000, build));
+    show("Fetch of a replica: encode, decode", rate(200_000, codec::requests));
+    show("its answer, one batch: encode, decode", rate(200_000, codec::answers));
     show("Replica.step: propose, disk done", rate(200_000, leader::replica_steps));
     show("Node.step: produce frame, disk done, answer", rate(100_000, leader::node_steps));
 
@@ -42,6 +46,7 @@ fn main() {
     show("standard: seeds", SEEDS as f64 / seconds);
     let plan = standard.draw(1, "standard");
     show("standard: start of a world", rate(2_000, |count| begin(&plan, count)));
+    profile::show(&standard, SEEDS);
 }
 
 /// How many times in a second of a processor `work` gets done; it is told how often, and done once before, to warm up.
