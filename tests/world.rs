@@ -2,6 +2,8 @@
 
 #[path = "world/commands.rs"]
 mod commands;
+#[path = "world/decisions.rs"]
+mod decisions;
 #[path = "world/determinism.rs"]
 mod determinism;
 #[path = "world/embed.rs"]

@@ -102,7 +102,8 @@ impl Library {
 fn load(path: &Path) -> Result<Named, LoadError> {
     let text = std::fs::read_to_string(path).map_err(|error| LoadError::Io { path: path.to_owned(), error })?;
     let properties = check::all();
-    let known: Vec<&str> = properties.iter().map(|(name, _)| *name).chain(["until"]).collect();
+    let known: Vec<&str> =
+        properties.iter().map(|(name, _)| *name).chain(check::OF_SCENARIOS.map(|(name, _)| name)).collect();
     let shown = path.display().to_string();
     let scenario = Scenario::parse(&shown, &text, &known).map_err(LoadError::Scenario)?;
     Ok(Named { name: name_of(path), path: shown, scenario })

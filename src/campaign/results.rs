@@ -46,7 +46,7 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, W
     }
     let outcome = &finished.outcome;
     put(&folder.join("verdict.json"), format!("{:#}\n", verdict(plan, finished)).as_bytes())?;
-    put(&folder.join("scenario.json"), plan.to_scenario_text().as_bytes())?;
+    put(&folder.join("scenario.json"), resolved(plan, finished).to_scenario_text().as_bytes())?;
     put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
     let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
     put(&folder.join("events.jsonl"), events.as_bytes())?;
@@ -58,6 +58,11 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, W
         }
     }
     Ok(folder)
+}
+
+/// The plan in which everything that this run drew is decided.
+fn resolved(plan: &Plan, finished: &Finished) -> Plan {
+    plan.decided(finished.decisions.clone())
 }
 
 /// Writes a history into a file, a line for each operation.

@@ -103,6 +103,7 @@ pub fn is_liveness(property: &str) -> bool {
             | "nodes_catch_up"
             | "operations_finish"
             | "no_busy_loop"
+            | crate::check::UNTIL
     )
 }
 

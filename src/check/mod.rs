@@ -69,6 +69,18 @@ use crate::raft::view::View;
 use crate::record::RecordBatch;
 use crate::time::Instant;
 
+/// Judged by whoever runs a scenario: what its `until` waits for comes true in time, and so does what a step waits for.
+pub const UNTIL: &str = "until";
+
+/// Judged by whoever runs a scenario: leadership changes as often as its `expect` says.
+pub const LEADER_CHANGES: &str = "leader_changes";
+
+/// What a scenario itself demands, and the demand in words.
+pub const OF_SCENARIOS: [(&str, &str); 2] = [
+    (UNTIL, "What the scenario waits for comes true in time."),
+    (LEADER_CHANGES, "While faults last, leadership changes as often as the scenario expects."),
+];
+
 /// A batch as it lies in a node's files: place, epoch and checksum of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchMark {

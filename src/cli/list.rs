@@ -40,7 +40,10 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
             }
         }
         What::Faults => FaultKind::ALL.iter().for_each(|kind| println!("{:<20} {}", kind.name(), kind.about())),
-        What::Properties => check::all().iter().for_each(|(name, statement)| println!("{name:<36} {statement}")),
+        What::Properties => {
+            let all = check::all();
+            all.iter().chain(&check::OF_SCENARIOS).for_each(|(name, statement)| println!("{name:<36} {statement}"));
+        }
         What::Plants => Quirk::ALL.iter().for_each(|plant| println!("{:<34} {}", plant.name(), plant.about())),
     }
     Ok(Exit::Passed)

@@ -64,7 +64,7 @@ impl fmt::Display for Plan {
         }
         if !self.decisions.is_empty() {
             let otherwise = if self.otherwise == Otherwise::Seed { "the rest drawn" } else { "the rest harmless" };
-            line(f, "decided", &format!("{} draws, {otherwise}", self.decisions.len()))?;
+            line(f, "decided", &format!("{} draws, {otherwise}", self.decisions_count()))?;
         }
         Ok(())
     }

@@ -243,7 +243,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Columns of a line of printed JSON.
-const WIDTH: usize = 116;
+pub const WIDTH: usize = 116;
 
 /// Columns by which a level is indented.
 const INDENT: usize = 2;

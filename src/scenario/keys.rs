@@ -77,10 +77,47 @@ pub const TARGETS: &[&str] = &["leader", "voters", "followers", "observers", "al
 pub const EXPECT: &[&str] = &["leader_changes", "violates", "within_seeds"];
 
 /// An entry of `decisions`.
-pub const DECISION: &[&str] = &["stream", "n", "is"];
+pub const DECISION: &[&str] = &["stream", "n", "is", "are"];
+
+/// Streams of draws; an `N` stands for a number.
+pub const STREAMS: &[&str] = &[
+    "answers",
+    "audit",
+    "clock N",
+    "compression N",
+    "disk N",
+    "drills",
+    "fault N",
+    "link N>N",
+    "nemesis",
+    "restart N",
+    "script",
+    "ties",
+];
+
+/// Words for the choices 1 and 0.
+pub const CHOICES: &[(&str, u64)] =
+    &[("drop", 1), ("reset", 1), ("stall", 1), ("fail", 1), ("yes", 1), ("deliver", 0), ("no", 0)];
 
 /// What clients read between writes, by the words for it.
 pub const READS: &[(&str, Reads)] = &[("none", Reads::None), ("committed", Reads::Committed), ("tail", Reads::Tail)];
+
+/// Whether this is the name of a stream.
+pub fn is_stream(name: &str) -> bool {
+    STREAMS.contains(&stream_shape(name).as_str())
+}
+
+/// A name with `N` for each of its numbers.
+pub fn stream_shape(name: &str) -> String {
+    let mut shape = String::new();
+    for letter in name.chars() {
+        let letter = if letter.is_ascii_digit() { 'N' } else { letter };
+        if letter != 'N' || !shape.ends_with('N') {
+            shape.push(letter);
+        }
+    }
+    shape
+}
 
 /// The keys of `settings`.
 pub fn settings() -> Vec<&'static str> {

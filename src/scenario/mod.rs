@@ -16,6 +16,7 @@
 //!
 //! The language by example is `scenarios/README.md`, its grammar `scenarios/schema.json`; both are tested against [`keys`].
 
+pub mod decisions;
 pub mod describe;
 pub mod draw;
 pub mod error;

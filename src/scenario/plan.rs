@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::client::workload::Kind;
 pub use crate::client::workload::Reads;
 use crate::quirk::Quirks;
-use crate::scenario::FaultKind;
+use crate::scenario::{FaultKind, keys};
 
 /// What a driver is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,13 +47,31 @@ pub struct Plan {
     pub datagram: bool,
     /// Whether events at one instant are shuffled.
     pub shuffle_ties: bool,
-    /// Draws that are overridden: (stream, ordinal) → the JSON of the choice.
-    pub decisions: BTreeMap<(String, u64), String>,
-    /// Whether draws that are not overridden come from the seed or are neutral (no fault).
+    /// Draws that are decided.
+    pub decisions: Decisions,
+    /// Whether draws that are not decided come from the seed or are neutral (no fault).
     pub otherwise: Otherwise,
     /// After how many seeds of this scenario a sweep demands that everything it should reach was reached.
     pub covers_within: u64,
 }
+
+impl Plan {
+    /// The plan in which everything that was drawn during a run is decided, and everything else is neutral.
+    pub fn decided(&self, decisions: Decisions) -> Plan {
+        Plan { decisions, otherwise: Otherwise::Neutral, ..self.clone() }
+    }
+
+    /// How many draws are decided.
+    pub fn decisions_count(&self) -> usize {
+        self.decisions.values().map(BTreeMap::len).sum()
+    }
+}
+
+/// Draws that are decided: by stream and number, the choice.
+pub type Decisions = BTreeMap<String, BTreeMap<u64, Choice>>;
+
+/// What a draw decides: a number of whatever the draw is about (nanoseconds, an index, a bit mask; 0 and 1 for no and yes).
+pub type Choice = u64;
 
 /// Where undecided draws come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,9 +83,9 @@ pub enum Otherwise {
     Neutral,
 }
 
-/// What an overridden draw is to be, from the JSON of its `is`: a number of whatever the draw is about, a word for yes or
+/// What a draw is to be, from the JSON of a choice: a number of whatever the draw is about, a word for yes or
 /// no, or `{"keep": [0, 4]}` for those of 64 changed sectors that survive. `None` for anything else.
-pub fn parse_choice(json: &str) -> Option<u64> {
+pub fn parse_choice(json: &str) -> Option<Choice> {
     if let Some(list) = json.strip_prefix("{\"keep\":").and_then(|rest| rest.trim().strip_suffix('}')) {
         let kept = list.trim().strip_prefix('[')?.strip_suffix(']')?;
         let bits = kept.split(',').map(str::trim).filter(|bit| !bit.is_empty());
@@ -76,9 +94,13 @@ pub fn parse_choice(json: &str) -> Option<u64> {
             .try_fold(0, |mask, bit| Some(mask | 1 << bit?));
     }
     match json {
-        "\"drop\"" | "\"reset\"" | "\"stall\"" | "\"fail\"" | "\"yes\"" | "true" => Some(1),
-        "\"deliver\"" | "\"no\"" | "false" => Some(0),
-        number => number.parse().ok(),
+        "true" => Some(1),
+        "false" => Some(0),
+        number if number.starts_with(|first: char| first.is_ascii_digit()) => number.parse().ok(),
+        word => {
+            let word = word.strip_prefix('"')?.strip_suffix('"')?;
+            keys::CHOICES.iter().find(|(known, _)| *known == word).map(|(_, choice)| *choice)
+        }
     }
 }
 

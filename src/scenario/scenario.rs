@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::client::workload::Reads;
 use crate::digest::Digest;
 use crate::quirk::{Quirk, Quirks};
+use crate::scenario::decisions::read_decisions;
 use crate::scenario::draw::Draws;
 use crate::scenario::error::{ScenarioError, either, nearest};
 use crate::scenario::json::{Shape, Value};
 use crate::scenario::keys;
-use crate::scenario::plan::{Expect, Otherwise, Plan, Settings, Work, parse_choice};
+use crate::scenario::plan::{Decisions, Expect, Otherwise, Plan, Settings, Work};
 use crate::scenario::reader::{Node, Object, Reader};
 use crate::scenario::settings::{SETTINGS, Unit};
 use crate::scenario::steps::{DAY, ScriptReader};
@@ -111,7 +112,12 @@ fn read(reader: &Reader<'_>, root: &Value) -> Result<Plan, ScenarioError> {
     let datagram = optional(&object, "datagram", false, |node| reader.truth(node))?;
     let beyond_budget = optional(&object, "beyond_budget", false, |node| reader.truth(node))?;
     let ground = Ground { voters, datagram, beyond_budget };
-    let mut script = ScriptReader::new(reader, voters + observers);
+    if voters + observers > NODES_MAX {
+        let node = object.get("observers").map_or_else(|| reader.require(&object, "voters"), Ok)?;
+        let found = format!("{} nodes", voters + observers);
+        return Err(reader.refuse(&node, found, format!("at most {NODES_MAX}, voters and observers together")));
+    }
+    let mut script = ScriptReader::new(reader, ground, voters + observers);
     let plan = Plan {
         name: String::new(),
         about,
@@ -131,7 +137,7 @@ fn read(reader: &Reader<'_>, root: &Value) -> Result<Plan, ScenarioError> {
         beyond_budget,
         datagram,
         shuffle_ties: optional(&object, "shuffle_ties", false, |node| reader.truth(node))?,
-        decisions: optional(&object, "decisions", BTreeMap::new(), |node| read_decisions(reader, node))?,
+        decisions: optional(&object, "decisions", Decisions::new(), |node| read_decisions(reader, node))?,
         otherwise: optional(&object, "otherwise", Otherwise::Seed, |node| reader.word(node, OTHERWISE))?,
         covers_within: optional(&object, "covers_within", 1_000, |node| reader.number(node, 1, u64::MAX))?,
     };
@@ -225,13 +231,23 @@ fn read_settings(reader: &Reader<'_>, node: &Node<'_>) -> Result<Settings, Scena
 
 fn read_workload(reader: &Reader<'_>, node: &Node<'_>, datagram: bool) -> Result<Vec<Work>, ScenarioError> {
     let entries = reader.list(node, "a list of groups of clients")?;
-    entries.iter().map(|entry| read_work(reader, entry, datagram)).collect()
+    let mut workload = Vec::new();
+    let mut clients = 0;
+    for entry in &entries {
+        let work = read_work(reader, entry, datagram)?;
+        clients += work.clients;
+        if clients > CLIENTS_MAX {
+            return Err(reader.refuse(entry, format!("{clients} clients"), format!("at most {CLIENTS_MAX} in all")));
+        }
+        workload.push(work);
+    }
+    Ok(workload)
 }
 
 fn read_work(reader: &Reader<'_>, node: &Node<'_>, datagram: bool) -> Result<Work, ScenarioError> {
     let object = reader.object(node, keys::WORK)?;
     let work = Work {
-        clients: reader.number(&reader.require(&object, "clients")?, 1, CLIENTS_MAX)? as u32,
+        clients: reader.number(&reader.require(&object, "clients")?, 1, CLIENTS_MAX.into())? as u32,
         kind: reader.word(&reader.require(&object, "kind")?, &keys::work_kinds())?,
         operations: object.get("operations").map(|node| reader.number(&node, 1, OPERATIONS_MAX)).transpose()?,
         rate: object.get("rate").map(|node| reader.rate(&node)).transpose()?,
@@ -240,6 +256,12 @@ fn read_work(reader: &Reader<'_>, node: &Node<'_>, datagram: bool) -> Result<Wor
     };
     if work.operations.is_none() && work.rate.is_none() {
         return Err(reader.refuse(node, "clients without work", r#""operations", "rate", or both"#));
+    }
+    if let Some((count, period)) = work.rate
+        && period * work.clients < PACE * u32::try_from(count).unwrap_or(u32::MAX)
+    {
+        let node = reader.require(&object, "rate")?;
+        return Err(reader.wrong(&node, "at most a million a second for each client"));
     }
     if datagram && work.reads == Reads::Tail {
         let node = object.get("reads").unwrap_or_else(|| node.clone());
@@ -303,26 +325,6 @@ fn read_bounds(reader: &Reader<'_>, node: &Node<'_>) -> Result<(u64, u64), Scena
     Ok((least, most))
 }
 
-fn read_decisions(reader: &Reader<'_>, node: &Node<'_>) -> Result<BTreeMap<(String, u64), String>, ScenarioError> {
-    let mut decisions = BTreeMap::new();
-    for entry in reader.list(node, r#"a list such as [{"stream": "link 1>2", "n": 17, "is": "drop"}]"#)? {
-        let object = reader.object(&entry, keys::DECISION)?;
-        let stream = reader.text(&reader.require(&object, "stream")?)?.to_string();
-        let ordinal = reader.require(&object, "n")?;
-        let number = ordinal.as_number().ok_or_else(|| reader.wrong(&ordinal, "a whole number"))?;
-        let is = reader.require(&object, "is")?;
-        let choice = is.value.to_line();
-        if parse_choice(&choice).is_none() {
-            return Err(reader
-                .wrong(&is, r#"a number, "drop" or another word for yes, "deliver" or "no", or {"keep": [0, 4]}"#));
-        }
-        if decisions.insert((stream, number), choice).is_some() {
-            return Err(reader.refuse(&entry, "a second decision for the same draw", "one"));
-        }
-    }
-    Ok(decisions)
-}
-
 fn optional<'a, T>(
     object: &Object<'a>,
     name: &str,
@@ -340,8 +342,16 @@ const VERSION: u64 = 1;
 
 /// How long faults run unless the scenario says otherwise.
 const DURATION: Duration = Duration::from_secs(30);
+
+/// No client asks more often.
+const PACE: Duration = Duration::from_micros(1);
+
+/// Most nodes of a cluster, observers included.
+pub const NODES_MAX: u32 = 16;
+
+/// Most clients.
+pub const CLIENTS_MAX: u32 = 31;
 const VOTERS_MAX: u64 = 9;
 const OBSERVERS_MAX: u64 = 16;
-const CLIENTS_MAX: u64 = 100;
 const OPERATIONS_MAX: u64 = 10_000_000;
 const VALUE_BYTES_MAX: u64 = 1 << 20;

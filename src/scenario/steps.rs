@@ -7,14 +7,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::scenario::error::{ScenarioError, either, nearest};
+use crate::scenario::fault::FaultKind;
 use crate::scenario::json::Shape;
 use crate::scenario::keys;
 use crate::scenario::plan::{Action, Condition, LeaderIs, On, Step, Target, Trigger};
 use crate::scenario::reader::{Node, Object, Reader};
+use crate::scenario::swarm::Ground;
 
 /// Reads a script and checks that it can be carried out: every node exists, every name is bound before it is used.
 pub struct ScriptReader<'a, 'r> {
     reader: &'r Reader<'a>,
+    ground: Ground,
     /// Ids are below this.
     nodes: u32,
     /// Names that earlier steps bound.
@@ -23,8 +26,8 @@ pub struct ScriptReader<'a, 'r> {
 
 impl<'a, 'r> ScriptReader<'a, 'r> {
     /// A script for that many nodes.
-    pub fn new(reader: &'r Reader<'a>, nodes: u32) -> ScriptReader<'a, 'r> {
-        ScriptReader { reader, nodes, names: BTreeSet::new() }
+    pub fn new(reader: &'r Reader<'a>, ground: Ground, nodes: u32) -> ScriptReader<'a, 'r> {
+        ScriptReader { reader, ground, nodes, names: BTreeSet::new() }
     }
 
     /// All steps.
@@ -233,8 +236,8 @@ impl<'a, 'r> ScriptReader<'a, 'r> {
             "shutdown" => Action::Shutdown { target: target()?, within: duration("within")?.unwrap_or(GRACE) },
             "pause" => Action::Pause { target: target()?, lasting: duration("lasting")? },
             "restart" => Action::Restart(target()?),
-            "wipe" => Action::Wipe(target()?),
-            "rot" => Action::Rot(target()?),
+            "wipe" => Action::Wipe(self.victim(&value, FaultKind::Wipe)?),
+            "rot" => Action::Rot(self.victim(&value, FaultKind::Rot)?),
             "resign" => Action::Resign(target()?),
             "isolate" => Action::Isolate(target()?),
             "partition" => Action::Partition(self.groups(&value)?),
@@ -242,6 +245,28 @@ impl<'a, 'r> ScriptReader<'a, 'r> {
             "cut_one_way" => Action::CutOneWay(self.pairs(&value)?),
             _ => Action::OneOf(self.alternatives(&value)?),
         })
+    }
+
+    /// Whom a durable fault is for. Voters lose nothing where they are too few to have it from one another.
+    fn victim(&self, node: &Node<'a>, kind: FaultKind) -> Result<Target, ScenarioError> {
+        let target = self.target(node, Place::Action)?;
+        match self.ground.forbids(kind) {
+            Some(expected) if self.is_voter(&target) => {
+                Err(self.reader.refuse(node, "a fault that cannot happen here", expected))
+            }
+            _ => Ok(target),
+        }
+    }
+
+    /// Whether a target is sure to mean voters; who is behind a name is known when the step fires.
+    fn is_voter(&self, target: &Target) -> bool {
+        match target {
+            Target::Leader | Target::Voters | Target::Followers | Target::Majority | Target::All => true,
+            Target::Observers | Target::Rest | Target::Name(_) => false,
+            Target::Id(id) => *id < self.ground.voters,
+            Target::List(targets) => targets.iter().any(|target| self.is_voter(target)),
+            Target::Any(of) => self.is_voter(of),
+        }
     }
 
     fn groups(&self, node: &Node<'a>) -> Result<Vec<Target>, ScenarioError> {

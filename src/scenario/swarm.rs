@@ -24,7 +24,7 @@ pub struct Ground {
 
 impl Ground {
     /// Why this kind cannot be given here, in words that complete "expected"; `None` when it can.
-    fn forbids(self, kind: FaultKind) -> Option<&'static str> {
+    pub fn forbids(self, kind: FaultKind) -> Option<&'static str> {
         if kind.needs_datagrams() && !self.datagram {
             return Some(r#"it together with "datagram": true; a stream loses nothing but its connection"#);
         }

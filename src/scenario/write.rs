@@ -3,9 +3,9 @@
 //! It parses, and draws an equal plan with the same seed, which it pins. Defaults are written out too, so that a stored
 //! result replays when a default changes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::scenario::decisions::write_decisions;
 use crate::scenario::fault::STRENGTHS;
 use crate::scenario::json::{Shape, Value};
 use crate::scenario::keys;
@@ -40,7 +40,7 @@ impl Plan {
             ("waive", Value::list(self.waive.iter().map(|name| Value::text(&**name)))),
             ("expect", expect(&self.expect)),
             ("covers_within", Value::number(self.covers_within)),
-            ("decisions", decisions(&self.decisions)),
+            ("decisions", write_decisions(&self.decisions)),
             ("otherwise", Value::text(keys::word_for(OTHERWISE, &self.otherwise))),
         ]);
         Value::object(members).to_pretty()
@@ -162,13 +162,6 @@ fn expect(expect: &Expect) -> Value {
     members.extend(expect.violates.as_ref().map(|property| ("violates", Value::text(&**property))));
     members.extend(expect.within_seeds.map(|seeds| ("within_seeds", Value::number(seeds))));
     Value::object(members)
-}
-
-fn decisions(decisions: &BTreeMap<(String, u64), String>) -> Value {
-    Value::list(decisions.iter().map(|((stream, ordinal), choice)| {
-        let choice = Value::parse(choice).expect("invariant: a decision is kept as the JSON of its choice");
-        Value::object([("stream", Value::text(&**stream)), ("n", Value::number(*ordinal)), ("is", choice)])
-    }))
 }
 
 fn duration(duration: Duration) -> Value {

@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::check::What;
+use crate::check::{Damage, What};
 use crate::log::recovery::Demand;
 use crate::log::{FileOp, QueuedOp, Recovery};
 use crate::node::Node;
@@ -25,6 +25,7 @@ impl World<'_> {
     pub(crate) fn boot_step(&mut self, host: HostId) {
         loop {
             let options = self.hosts[host.index()].recovery_options(self.plan);
+            let is_only_voter = options.is_only_voter;
             let state = &mut self.hosts[host.index()];
             let State::Booting(boot) = &mut state.state else { return };
             if let Some(op) = boot.format.pop_front() {
@@ -37,9 +38,22 @@ impl World<'_> {
                 Ok(Ok(Demand::Read(range))) => recovery.supply(disk.read(range)),
                 Ok(Ok(Demand::File(op))) => return self.boot_op(host, op),
                 Ok(Ok(Demand::Finished)) => return self.boot_finished(host),
-                Ok(Err(error)) => return self.node_panicked(host, &format!("the node refuses to start: {error}")),
+                Ok(Err(error)) => return self.refuses_to_start(host, is_only_voter, &error.to_string()),
             }
         }
+    }
+
+    /// A lone voter whose synced bytes are gone has nobody to have them from: it must refuse (R11), and gets a new disk.
+    /// Nobody else has a reason to.
+    fn refuses_to_start(&mut self, host: HostId, is_only_voter: bool, why: &str) {
+        let is_right = is_only_voter && self.hosts[host.index()].marks.damage == Damage::Rotten;
+        if !is_right {
+            return self.node_panicked(host, &format!("the node refuses to start: {why}"));
+        }
+        self.doses.give(FaultKind::Wipe);
+        self.fault(Some(FaultKind::Wipe), || format!("n{} refuses to start and gets a new disk: {why}", host.0));
+        self.wipe(host);
+        self.restart_later(host);
     }
 
     pub(crate) fn boot_op(&mut self, host: HostId, op: FileOp) {

@@ -11,7 +11,7 @@ use crate::record::Compression;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::{Plan, Work};
 use crate::sim::HostId;
-use crate::sim::decide::Stream;
+use crate::sim::decide::{Decider, Stream};
 use crate::sim::host::{host_at, listener};
 use crate::sim::network::{Arrival, Parcel, Scene};
 use crate::sim::wiretap::Heard;
@@ -35,12 +35,12 @@ pub struct Clients {
 
 impl Clients {
     /// The clients of a plan, each with its share of its group's work.
-    pub fn new(plan: &Plan, nodes: usize) -> Clients {
+    pub fn new(plan: &Plan, decider: &Decider, nodes: usize) -> Clients {
         let mut clients = Vec::new();
         let mut patience = Duration::ZERO;
         for work in &plan.workload {
             for index in 0..work.clients {
-                let config = session_config(plan, clients.len(), nodes);
+                let config = session_config(plan, decider, clients.len(), nodes);
                 patience = patience.max(config.operation_timeout * 3);
                 let prng = Prng::new(plan.seed, Digest::of(format!("client {}", clients.len()).as_bytes()));
                 let brief = brief(plan, work, index, clients.len());
@@ -56,7 +56,7 @@ impl Clients {
             outputs: Vec::new(),
             events: Vec::new(),
             patience,
-            losses: Stream::new(plan, "answers"),
+            losses: decider.stream("answers"),
         }
     }
 
@@ -218,7 +218,7 @@ impl World<'_> {
     }
 }
 
-fn session_config(plan: &Plan, client: usize, nodes: usize) -> Config {
+fn session_config(plan: &Plan, decider: &Decider, client: usize, nodes: usize) -> Config {
     let mut bootstrap: Vec<_> = (0..nodes as u32).map(|node| listener(HostId(node)).endpoint).collect();
     bootstrap.rotate_left(client % nodes);
     let mut config = Config::new(bootstrap, &format!("client-{client}"), "__cluster_metadata");
@@ -226,7 +226,7 @@ fn session_config(plan: &Plan, client: usize, nodes: usize) -> Config {
     config.delivery = Delivery::AtMostOnce;
     // One client in sixteen compresses: judges and audits read every record many times, and inflating is what they would
     // spend their time with. The neutral draw is none.
-    let draw = Stream::new(plan, &format!("compression {client}")).index(64);
+    let draw = decider.stream(&format!("compression {client}")).index(64);
     config.compression = Compression::ALL.get(draw).copied().unwrap_or_default();
     config
 }

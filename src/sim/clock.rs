@@ -21,6 +21,11 @@ impl Clock {
         Clock { drift_ppm, wall_offset_ms: 0 }
     }
 
+    /// Whether it runs fast or slow.
+    pub fn drifts(&self) -> bool {
+        self.drift_ppm != 0
+    }
+
     /// Moves the wall clock.
     pub fn jump(&mut self, milliseconds: i64) {
         self.wall_offset_ms += milliseconds;

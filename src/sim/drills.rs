@@ -17,7 +17,7 @@ use crate::node::Input;
 use crate::raft::RoleKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
-use crate::sim::decide::Stream;
+use crate::sim::decide::{Decider, Stream};
 use crate::sim::settle::prompt;
 use crate::sim::world::World;
 use crate::time::Instant;
@@ -50,8 +50,8 @@ enum Kind {
 
 impl Drills {
     /// None yet.
-    pub fn new(plan: &Plan) -> Drills {
-        Drills { stream: Stream::new(plan, "drills"), stage: Stage::Before }
+    pub fn new(decider: &Decider) -> Drills {
+        Drills { stream: decider.stream("drills"), stage: Stage::Before }
     }
 
     /// Whether something was asked for: what happens from here on is not the cluster's own doing.

@@ -14,7 +14,7 @@ use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
 use crate::sim::clock::Clock;
-use crate::sim::decide::Stream;
+use crate::sim::decide::{Decider, Stream};
 use crate::sim::disk::Disk;
 use crate::sim::image::Liberties;
 use crate::sim::marks::Marks;
@@ -140,8 +140,8 @@ impl fmt::Debug for State {
 
 impl Host {
     /// A machine with an empty disk, not started.
-    pub fn new(plan: &Plan, id: HostId) -> Host {
-        let mut clock_stream = Stream::new(plan, &format!("clock {}", id.0));
+    pub fn new(plan: &Plan, decider: &Decider, id: HostId) -> Host {
+        let mut clock_stream = decider.stream(&format!("clock {}", id.0));
         Host {
             id,
             clock: Clock::new(drift(plan, &mut clock_stream)),
@@ -152,7 +152,7 @@ impl Host {
             starts: 0,
             is_paused: false,
             timer: None,
-            stream: Stream::new(plan, &format!("disk {}", id.0)),
+            stream: decider.stream(&format!("disk {}", id.0)),
             wipes: 0,
             effort: Toil::default(),
             dies_in_boot_after: None,
@@ -283,9 +283,8 @@ pub fn liberties(plan: &Plan) -> Liberties {
 }
 
 fn drift(plan: &Plan, stream: &mut Stream) -> i64 {
-    let most = u64::from(plan.settings.drift_ppm);
-    match plan.faults.contains_key(&FaultKind::Drift) && most > 0 {
-        true => stream.between(0, 2 * most) as i64 - most as i64,
+    match plan.faults.contains_key(&FaultKind::Drift) {
+        true => stream.around_zero(plan.settings.drift_ppm),
         false => 0,
     }
 }

@@ -77,12 +77,14 @@ fn lose_sectors(file: &mut File, liberties: Liberties, stream: &mut Stream, loss
     let new = std::mem::take(&mut file.cache);
     let image = match () {
         () if liberties.sectors && stream.chance(2, 3) => {
-            loss.kinds.push(FaultKind::LostSectors);
-            any_sectors(&old, &new, stream)
+            let image = any_sectors(&old, &new, stream);
+            loss.kinds.extend((image != new).then_some(FaultKind::LostSectors));
+            image
         }
         () if liberties.torn => {
-            loss.kinds.push(FaultKind::Torn);
-            first_sectors(&old, &new, stream)
+            let image = first_sectors(&old, &new, stream);
+            loss.kinds.extend((image != new && image != old).then_some(FaultKind::Torn));
+            image
         }
         () => old,
     };

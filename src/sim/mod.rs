@@ -55,4 +55,4 @@ impl HostId {
 }
 
 /// Most nodes in one world, observers included.
-pub const NODES_MAX: usize = 16;
+pub const NODES_MAX: usize = crate::scenario::scenario::NODES_MAX as usize;

@@ -2,7 +2,12 @@
 //!
 //! A plan says which kinds are on and how strong (drawn per seed, because a run in which everything happens a little
 //! hides what happens when one thing happens a lot). Some kinds are ambient: links and disks draw them themselves. The
-//! rest are dealt here, one every so often, each with its end. Durable faults stay within their budget: never so much that committed records must be lost.
+//! rest are dealt here, one every so often, each with its end. Durable faults stay within their budget: never so much that
+//! committed records must be lost.
+//!
+//! Which kind a turn deals (or none) and how long the next is away are draws of `nemesis`, two a turn; how turn `k` goes
+//! about it are draws of `fault k`, and when a node comes back draws of `restart` and its number. So a fault that a
+//! scenario takes out moves no other.
 
 use std::time::Duration;
 
@@ -13,7 +18,7 @@ use crate::raft::RoleKind;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
-use crate::sim::decide::Stream;
+use crate::sim::decide::{Decider, Stream, pick};
 use crate::sim::network::Scene;
 use crate::sim::world::{Happening, World};
 
@@ -21,6 +26,8 @@ use crate::sim::world::{Happening, World};
 #[derive(Debug)]
 pub struct Nemesis {
     stream: Stream,
+    /// Turns so far.
+    turns: u64,
     /// Kinds that are dealt here, each as often as it is strong.
     deck: Vec<FaultKind>,
     /// Mean time between two faults.
@@ -46,13 +53,13 @@ enum Relief {
 
 impl Nemesis {
     /// The nemesis of a plan.
-    pub fn new(plan: &Plan) -> Nemesis {
-        let mut stream = Stream::new(plan, "nemesis");
+    pub fn new(plan: &Plan, decider: &Decider) -> Nemesis {
+        let mut stream = decider.stream("nemesis");
         let dealt = plan.faults.iter().filter(|(kind, _)| is_dealt(**kind));
         let deck: Vec<FaultKind> = dealt.flat_map(|(&kind, &strength)| vec![kind; usize::from(strength)]).collect();
         let timeout = plan.settings.fetch_timeout.as_nanos() as u64;
-        let period = Duration::from_nanos(stream.between(timeout / 2, timeout * 4));
-        Nemesis { stream, deck, period, reliefs: Vec::new(), wiped: None, is_over: false }
+        let period = Duration::from_nanos(stream.pause(timeout / 2, timeout * 4));
+        Nemesis { stream, turns: 0, deck, period, reliefs: Vec::new(), wiped: None, is_over: false }
     }
 
     /// No more faults.
@@ -65,13 +72,12 @@ impl World<'_> {
     /// Deals what is there from the beginning, and schedules the first fault.
     pub(crate) fn begin_nemesis(&mut self) {
         for host in 0..self.hosts.len() {
-            if self.plan.faults.contains_key(&FaultKind::Drift) && self.plan.settings.drift_ppm > 0 {
+            if self.hosts[host].clock.drifts() {
                 self.doses.give(FaultKind::Drift);
             }
             if self.plan.faults.contains_key(&FaultKind::Offset) {
-                let offset = self.nemesis.stream.between(0, 7_200_000) as i64 - 3_600_000;
-                self.hosts[host].clock.jump(offset);
-                self.doses.give(FaultKind::Offset);
+                let offset = self.nemesis.stream.around_zero(OFFSET_MS_MOST);
+                self.move_wall_clock(FaultKind::Offset, host, offset);
             }
         }
         if !self.nemesis.deck.is_empty() {
@@ -84,11 +90,19 @@ impl World<'_> {
         if self.nemesis.is_over {
             return;
         }
-        let index = self.nemesis.stream.index(self.nemesis.deck.len());
-        let kind = self.nemesis.deck[index];
-        self.deal(kind);
-        let wait =
-            Duration::from_nanos(self.nemesis.stream.between(1_000_000, 2 * self.nemesis.period.as_nanos() as u64));
+        let nemesis = &mut self.nemesis;
+        let turn = nemesis.turns;
+        nemesis.turns += 1;
+        nemesis.stream.turn_to(|| "nemesis".to_owned());
+        let drawn = nemesis.stream.some_index(nemesis.deck.len());
+        nemesis.stream.turn_to(|| format!("fault {turn}"));
+        if let Some(index) = drawn {
+            self.deal(self.nemesis.deck[index]);
+        }
+        let nemesis = &mut self.nemesis;
+        nemesis.stream.turn_to(|| "nemesis".to_owned());
+        let wait = Duration::from_nanos(nemesis.stream.pause(1_000_000, 2 * nemesis.period.as_nanos() as u64));
+        nemesis.stream.turn_to(|| format!("fault {turn}"));
         self.queue.push(self.now + wait, Happening::Nemesis);
     }
 
@@ -295,7 +309,7 @@ impl World<'_> {
     /// A voter's disk is lost, within the budget: three voters or more, one at a time, none recovering.
     fn deal_wipe(&mut self) {
         let all_up = self.hosts.iter().all(|host| host.node().is_some() && host.marks.damage == Damage::None);
-        if self.plan.voters < 3 || self.nemesis.wiped.is_some() || !all_up {
+        if !self.may_wipe(HostId(0)) || !all_up {
             return;
         }
         let victim = HostId(self.nemesis.stream.index(self.plan.voters as usize) as u32);
@@ -310,6 +324,14 @@ impl World<'_> {
         if self.rot(victim) {
             self.restart_later(victim);
         }
+    }
+
+    /// Whether the budget has room for the loss of this disk: three voters or more, none of them wiped or recovering.
+    pub(crate) fn may_wipe(&self, victim: HostId) -> bool {
+        let voters = self.plan.voters as usize;
+        let is_harmed = self.hosts[..voters].iter().any(|host| host.marks.damage != Damage::None);
+        let has_room = voters >= 3 && self.nemesis.wiped.is_none() && !is_harmed;
+        has_room || victim.index() >= voters || self.plan.beyond_budget
     }
 
     /// Kills a node and replaces its disk. A voter comes back when that is safe.
@@ -384,10 +406,16 @@ impl World<'_> {
 
     fn deal_jump(&mut self) {
         let host = self.nemesis.stream.index(self.hosts.len());
-        let by = self.nemesis.stream.between(0, 120_000) as i64 - 60_000;
-        self.doses.give(FaultKind::Jump);
-        self.fault(Some(FaultKind::Jump), || format!("the wall clock of n{host} jumps by {by} ms"));
-        self.hosts[host].clock.jump(by);
+        let by = self.nemesis.stream.around_zero(JUMP_MS_MOST);
+        self.move_wall_clock(FaultKind::Jump, host, by);
+    }
+
+    fn move_wall_clock(&mut self, kind: FaultKind, host: usize, by: i64) {
+        if by != 0 {
+            self.doses.give(kind);
+            self.fault(Some(kind), || format!("the wall clock of n{host} moves by {by} ms"));
+            self.hosts[host].clock.jump(by);
+        }
     }
 
     /// Schedules the start of a host that is down.
@@ -395,10 +423,17 @@ impl World<'_> {
         if self.nemesis.wiped.is_some_and(|(wiped, _)| wiped == host) {
             return;
         }
-        let after = match self.nemesis.stream.chance(1, 2) {
-            true => Duration::from_nanos(self.nemesis.stream.between(1_000_000, 50_000_000)),
-            false => self.a_while(2),
-        };
+        let soon = 50_000_000;
+        let late = self.plan.settings.fetch_timeout.as_nanos() as u64;
+        let stream = &mut self.nemesis.stream;
+        stream.turn_to(|| format!("restart {}", host.0));
+        let after = stream.decide(A_MOMENT, |prng| match prng.chance(1, 2) {
+            true => pick(prng, A_MOMENT, soon),
+            false => pick(prng, A_MOMENT, late),
+        });
+        let after = Duration::from_nanos(after.clamp(A_MOMENT, late.max(soon)));
+        let turn = self.nemesis.turns;
+        self.nemesis.stream.turn_to(|| format!("fault {}", turn.saturating_sub(1)));
         let incarnation = self.hosts[host.index()].incarnation;
         self.queue.push(self.now + after, Happening::Restart { host, incarnation });
     }
@@ -419,7 +454,7 @@ impl World<'_> {
     /// Up to so many halves of a fetch timeout.
     fn a_while(&mut self, halves: u32) -> Duration {
         let most = self.plan.settings.fetch_timeout * halves / 2;
-        Duration::from_nanos(self.nemesis.stream.between(1_000_000, most.as_nanos() as u64))
+        Duration::from_nanos(self.nemesis.stream.between(A_MOMENT, most.as_nanos() as u64))
     }
 
     fn relieve_after(&mut self, wait: Duration, relief: Relief) {
@@ -453,6 +488,15 @@ fn list(links: &[(HostId, HostId)]) -> String {
     let named: Vec<String> = links.iter().take(12).map(|(from, to)| format!("{}>{}", from.0, to.0)).collect();
     named.join(" ")
 }
+
+/// The shortest that anything lasts, in nanoseconds.
+const A_MOMENT: u64 = 1_000_000;
+
+/// How far a wall clock can be off at the start, in milliseconds: an hour.
+const OFFSET_MS_MOST: u32 = 3_600_000;
+
+/// How far a wall clock can jump, in milliseconds: a minute.
+const JUMP_MS_MOST: u32 = 60_000;
 
 /// How often it is looked whether a wiped voter may come back.
 const REJOIN_POLL: Duration = Duration::from_millis(50);

@@ -17,7 +17,7 @@ use crate::protocol::ConnectionId;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
-use crate::sim::decide::Stream;
+use crate::sim::decide::{Decider, Stream};
 use crate::sim::doses::Doses;
 use crate::sim::queue::Queue;
 use crate::sim::world::Happening;
@@ -67,6 +67,7 @@ pub enum Presence {
 /// All links and connections of a world.
 #[derive(Debug)]
 pub struct Network {
+    decider: Decider,
     hosts: usize,
     nodes: usize,
     links: Vec<Link>,
@@ -131,11 +132,12 @@ struct Lane {
 
 impl Network {
     /// A network of healthy links between the plan's nodes and `clients` clients.
-    pub fn new(plan: &Plan, clients: usize) -> Network {
+    pub fn new(plan: &Plan, decider: &Decider, clients: usize) -> Network {
         let nodes = (plan.voters + plan.observers) as usize;
         let hosts = nodes + clients;
         let strength = |kind| u64::from(plan.faults.get(&kind).copied().unwrap_or(0));
         Network {
+            decider: decider.clone(),
             hosts,
             nodes,
             links: (0..hosts * hosts).map(|_| Link { cuts: 0, stream: None }).collect(),
@@ -400,7 +402,7 @@ impl Network {
         let (from, to) = self.hosts_of(number, lane);
         let delay = self.delay(world, from, to);
         let faults = self.faults;
-        if faults.reset > 0 && self.stream(world, from, to).chance(faults.reset, 4_000) {
+        if faults.reset > 0 && self.stream(from, to).chance(faults.reset, 4_000) {
             world.doses.give(FaultKind::Reset);
             return self.reset(world, number);
         }
@@ -421,18 +423,18 @@ impl Network {
     fn send_datagram(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, parcel: Parcel) {
         let (from, to) = self.hosts_of(number, lane);
         let faults = self.faults;
-        if faults.drop > 0 && self.stream(world, from, to).chance(faults.drop * 3, 100) {
+        if faults.drop > 0 && self.stream(from, to).chance(faults.drop * 3, 100) {
             world.doses.give(FaultKind::Drop);
             return;
         }
         let mut copies = 1;
-        if faults.duplicate > 0 && self.stream(world, from, to).chance(faults.duplicate * 3, 100) {
+        if faults.duplicate > 0 && self.stream(from, to).chance(faults.duplicate * 3, 100) {
             world.doses.give(FaultKind::Duplicate);
             copies = 2;
         }
         for _ in 0..copies {
             let mut delay = self.delay(world, from, to);
-            if faults.reorder > 0 && self.stream(world, from, to).chance(faults.reorder * 5, 100) {
+            if faults.reorder > 0 && self.stream(from, to).chance(faults.reorder * 5, 100) {
                 world.doses.give(FaultKind::Reorder);
                 delay += delay * 20;
             }
@@ -449,14 +451,18 @@ impl Network {
     fn delay(&mut self, world: &mut Scene<'_>, from: HostId, to: HostId) -> Duration {
         let (least, most) = (nanos(self.latency.0), nanos(self.latency.1));
         let faults = self.faults;
-        let stream = self.stream(world, from, to);
+        let stream = self.stream(from, to);
         let mut delay = stream.between(least, most);
-        if faults.jitter > 0 && stream.chance(faults.jitter, 12) {
-            delay += stream.between(0, most * 10 * faults.jitter);
+        if faults.jitter > 0
+            && let Some(more) = stream.maybe((faults.jitter, 12), 0, most * 10 * faults.jitter)
+        {
+            delay += more;
             world.doses.give(FaultKind::Jitter);
         }
-        if faults.stall > 0 && self.stream(world, from, to).chance(faults.stall, 1_500) {
-            delay += self.stream(world, from, to).between(10_000_000, 1_500_000_000);
+        if faults.stall > 0
+            && let Some(more) = stream.maybe((faults.stall, 1_500), 10_000_000, 1_500_000_000)
+        {
+            delay += more;
             world.doses.give(FaultKind::Stall);
         }
         Duration::from_nanos(delay)
@@ -466,7 +472,7 @@ impl Network {
         let (from, to) = self.hosts_of(number, lane);
         self.connections[number as usize].lanes[lane].blocked += 1;
         if is_cut && !std::mem::replace(&mut self.connections[number as usize].lanes[lane].is_timing_out, true) {
-            let patience = Duration::from_nanos(self.stream(world, from, to).between(2_000_000_000, 12_000_000_000));
+            let patience = Duration::from_nanos(self.stream(from, to).between(2_000_000_000, 12_000_000_000));
             world.queue.push(world.now + patience, Happening::LaneTimeout { connection: number, lane: lane as u8 });
         }
     }
@@ -512,10 +518,10 @@ impl Network {
         from.index() * self.hosts + to.index()
     }
 
-    fn stream(&mut self, world: &Scene<'_>, from: HostId, to: HostId) -> &mut Stream {
+    fn stream(&mut self, from: HostId, to: HostId) -> &mut Stream {
         let link = self.link_index(from, to);
-        let plan = world.plan;
-        self.links[link].stream.get_or_insert_with(|| Box::new(Stream::new(plan, &format!("link {}>{}", from.0, to.0))))
+        let decider = &self.decider;
+        self.links[link].stream.get_or_insert_with(|| Box::new(decider.stream(&format!("link {}>{}", from.0, to.0))))
     }
 }
 

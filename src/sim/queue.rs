@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::prng::Prng;
+use crate::sim::decide::Stream;
 use crate::time::Instant;
 
 /// A queue of future happenings.
@@ -12,7 +12,7 @@ pub struct Queue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
     scheduled: u64,
     /// Draws the order of equal times; `None` keeps the order of scheduling.
-    ties: Option<Prng>,
+    ties: Option<Stream>,
 }
 
 #[derive(Debug)]
@@ -42,13 +42,13 @@ impl<T> Ord for Entry<T> {
 
 impl<T> Queue<T> {
     /// An empty queue; `ties` shuffles what happens at one instant.
-    pub fn new(ties: Option<Prng>) -> Queue<T> {
+    pub fn new(ties: Option<Stream>) -> Queue<T> {
         Queue { heap: BinaryHeap::with_capacity(256), scheduled: 0, ties }
     }
 
     /// Lets `what` happen at `at`.
     pub fn push(&mut self, at: Instant, what: T) {
-        let tie = self.ties.as_mut().map_or(0, Prng::word);
+        let tie = self.ties.as_mut().map_or(0, |ties| ties.decide(0, |prng| prng.word() >> 48));
         self.heap.push(Reverse(Entry { at, tie, sequence: self.scheduled, what }));
         self.scheduled += 1;
     }

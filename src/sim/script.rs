@@ -7,7 +7,7 @@ use crate::node::Input;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::{Action, Condition, LeaderIs, On, Plan, Step, Target};
 use crate::sim::HostId;
-use crate::sim::decide::Stream;
+use crate::sim::decide::{Decider, Stream};
 use crate::sim::network::Scene;
 use crate::sim::world::{Happening, World};
 use crate::time::Instant;
@@ -39,10 +39,10 @@ struct Armed {
 
 impl Script {
     /// The script of a plan, before its first step.
-    pub fn new(plan: &Plan) -> Script {
+    pub fn new(plan: &Plan, decider: &Decider) -> Script {
         let nodes = (plan.voters + plan.observers) as usize;
         Script {
-            stream: Stream::new(plan, "script"),
+            stream: decider.stream("script"),
             next: 0,
             steps: plan.steps.len(),
             armed: Armed::default(),
@@ -116,6 +116,17 @@ impl World<'_> {
     pub(crate) fn until_holds(&self) -> Option<bool> {
         let until = self.plan.until.as_ref()?;
         Some(self.script.is_done() && self.holds(until, self.script.armed))
+    }
+
+    /// What the script waits for in vain, in words: a step that was due long ago.
+    pub(crate) fn script_is_stuck(&self) -> Option<String> {
+        let trigger = &self.plan.steps.get(self.script.next)?.trigger;
+        let could_fire = (self.script.armed.at + trigger.after.unwrap_or_default())
+            .max(Instant::ZERO + trigger.at.unwrap_or_default().max(self.plan.duration));
+        let is_late = self.now.since(Instant::ZERO) >= could_fire.since(Instant::ZERO) + STEP_PATIENCE;
+        is_late.then(|| {
+            format!("step {} did not fire within {STEP_PATIENCE:?}: {}", self.script.next + 1, self.script.status())
+        })
     }
 
     fn is_due(&self, step: &Step) -> bool {
@@ -258,13 +269,16 @@ impl World<'_> {
                     self.start(host);
                 }
             }
+            Action::Wipe(_) if !self.may_wipe(host) => {
+                self.fault(None, || format!("n{} keeps its disk: no more durable faults are allowed", host.0));
+            }
             Action::Wipe(_) => {
                 self.doses.give(FaultKind::Wipe);
                 self.fault(Some(FaultKind::Wipe), || format!("n{} loses its disk", host.0));
                 self.wipe(host);
             }
             Action::Rot(_) => self.act_rot(host),
-            Action::Resign(_) if is_started => {
+            Action::Resign(_) if self.leader() == Some(host) => {
                 self.doses.give(FaultKind::Resign);
                 self.fault(Some(FaultKind::Resign), || format!("n{} is asked to resign", host.0));
                 self.node_step(host, Input::Resign);
@@ -387,6 +401,9 @@ impl World<'_> {
         }
     }
 }
+
+/// How long a step waits for its condition once its time has come and the time of faults is over.
+const STEP_PATIENCE: Duration = Duration::from_secs(600);
 
 /// How often a condition is looked at.
 const SCRIPT_POLL: Duration = Duration::from_millis(2);

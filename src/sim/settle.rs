@@ -102,15 +102,34 @@ impl World<'_> {
                     "what the scenario waits for did not come true within {at_most:?}: {}",
                     self.script.status()
                 );
-                self.violate(Violation { property: "until", message, at: self.now, node: None });
+                return !self.violate(Violation { property: check::UNTIL, message, at: self.now, node: None });
             }
             return false;
+        }
+        if let Some(stuck) = self.script_is_stuck() {
+            return !self.violate(Violation { property: check::UNTIL, message: stuck, at: self.now, node: None });
         }
         elapsed >= self.plan.duration && self.script.is_done()
     }
 
+    /// What the scenario says about changes of leadership is about the time of its faults.
+    fn judge_leader_changes(&mut self) {
+        let Some((least, most)) = self.plan.expect.leader_changes else { return };
+        let changes = self.leader_changes();
+        if !(least..=most).contains(&changes) {
+            let owed = match most {
+                u64::MAX => format!("at least {least}"),
+                most if least == most => format!("exactly {least}"),
+                most => format!("{least} to {most}"),
+            };
+            let message = format!("{changes} changes of leadership after the first election, {owed} are expected");
+            self.violate(Violation { property: check::LEADER_CHANGES, message, at: self.now, node: None });
+        }
+    }
+
     fn begin_settle(&mut self) {
         self.fault(None, || "faults are over".to_owned());
+        self.judge_leader_changes();
         self.settle.began = Some(self.now);
         self.nemesis.stop();
         self.network.calm(timely(self.plan));
@@ -216,7 +235,7 @@ impl World<'_> {
 
 /// What an answer may take in a quiet cluster: a few round trips and a few syncs.
 pub fn prompt(plan: &Plan) -> Duration {
-    timely(plan).1 * 12 + plan.settings.sync.1 * 12
+    (timely(plan).1 * 12 + plan.settings.sync.1 * 12).max(PROMPT_AT_LEAST)
 }
 
 /// The latency of links that are timely.
@@ -225,6 +244,9 @@ fn timely(plan: &Plan) -> (Duration, Duration) {
     let (least, most) = plan.settings.latency;
     (least.min(timely), most.min(timely))
 }
+
+/// What answers may take where links and syncs take nothing: writes and reads of files still do.
+const PROMPT_AT_LEAST: Duration = Duration::from_millis(1);
 
 /// How often phases are looked at.
 const PHASE_POLL: Duration = Duration::from_millis(20);

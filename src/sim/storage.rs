@@ -43,8 +43,11 @@ impl World<'_> {
                     // Disks become timely like links: an election that waits for several syncs must be possible.
                     takes = takes.min(self.plan.settings.election_timeout.as_nanos() as u64 / 20);
                 }
-                if slow > 0 && !is_calm && stream.chance(slow, 40) {
-                    takes += stream.between(5_000_000, 400_000_000);
+                if slow > 0
+                    && !is_calm
+                    && let Some(more) = stream.maybe((slow, 40), 5_000_000, 400_000_000)
+                {
+                    takes += more;
                     self.doses.give(FaultKind::SlowSync);
                 }
                 takes

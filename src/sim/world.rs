@@ -20,10 +20,10 @@ use crate::quirk::Quirk;
 use crate::raft::RoleKind;
 use crate::raft::note::Note;
 use crate::scenario::FaultKind;
-use crate::scenario::plan::Plan;
+use crate::scenario::plan::{Decisions, Plan};
 use crate::sim::clients::Clients;
 use crate::sim::court::Court;
-use crate::sim::decide::Stream;
+use crate::sim::decide::{Decider, Stream};
 use crate::sim::disk::Disk;
 use crate::sim::doses::Doses;
 use crate::sim::drills::Drills;
@@ -94,6 +94,8 @@ pub struct Finished {
     pub history: Vec<Operation>,
     /// Every node's files as a process would find them: path below `log.dirs`, and bytes.
     pub disks: Vec<Vec<(String, Vec<u8>)>>,
+    /// What every draw decided, when the run was recorded.
+    pub decisions: Decisions,
 }
 
 /// A simulated cluster with its clients.
@@ -116,6 +118,7 @@ pub struct World<'p> {
     pub(crate) marks_seen: BTreeMap<&'static str, u64>,
     pub(crate) wiretap: Wiretap,
     audits: Stream,
+    decider: Decider,
     digest: Digest,
     events: u64,
     pub(crate) outputs: Vec<Output>,
@@ -144,26 +147,28 @@ impl<'p> World<'p> {
     pub fn new(plan: &'p Plan, trace: Trace) -> World<'p> {
         let nodes = (plan.voters + plan.observers) as usize;
         assert!(nodes <= NODES_MAX, "a world holds at most {NODES_MAX} nodes");
-        let clients = Clients::new(plan, nodes);
+        let decider = Decider::new(plan, trace);
+        let clients = Clients::new(plan, &decider, nodes);
         World {
             plan,
             now: Instant::ZERO,
-            queue: Queue::new(plan.shuffle_ties.then(|| crate::prng::Prng::new(plan.seed, Digest::of(b"ties")))),
-            hosts: (0..nodes as u32).map(|id| Host::new(plan, HostId(id))).collect(),
+            queue: Queue::new(plan.shuffle_ties.then(|| decider.stream("ties"))),
+            hosts: (0..nodes as u32).map(|id| Host::new(plan, &decider, HostId(id))).collect(),
             // One seat more, for the examiner.
-            network: Network::new(plan, clients.len() + 1),
+            network: Network::new(plan, &decider, clients.len() + 1),
             examiner: None,
             clients,
             court: Court::new(&judge_options(plan)),
             recorder: Recorder::new(trace),
             doses: Doses::default(),
-            nemesis: Nemesis::new(plan),
-            script: Script::new(plan),
+            nemesis: Nemesis::new(plan, &decider),
+            script: Script::new(plan, &decider),
             settle: Settle::new(plan),
-            drills: Drills::new(plan),
+            drills: Drills::new(&decider),
             marks_seen: BTreeMap::new(),
             wiretap: Wiretap::new(Names::of(&node_config(plan, HostId(0)))),
-            audits: Stream::new(plan, "audit"),
+            audits: decider.stream("audit"),
+            decider,
             digest: Digest::new(),
             events: 0,
             outputs: Vec::with_capacity(32),
@@ -238,7 +243,7 @@ impl<'p> World<'p> {
             settled_in: self.settle.took(),
             trace: self.recorder.into_events(),
         };
-        Finished { outcome, history: self.clients.into_history(), disks }
+        Finished { outcome, history: self.clients.into_history(), disks, decisions: self.decider.decisions() }
     }
 
     /// How often another node came to lead, after the first election.
@@ -496,8 +501,13 @@ impl<'p> World<'p> {
         }
     }
 
-    pub(crate) fn violate(&mut self, violation: Violation) {
-        self.court.accuse(violation);
+    /// Something that the world itself judges. False when the scenario waives it.
+    pub(crate) fn violate(&mut self, violation: Violation) -> bool {
+        let is_waived = self.plan.waive.iter().any(|name| name == violation.property);
+        if !is_waived {
+            self.court.accuse(violation);
+        }
+        !is_waived
     }
 
     fn judge_end(&mut self) {
@@ -579,4 +589,4 @@ fn recover_copy(mut disk: Disk, options: RecoveryOptions) -> Result<Recovered, S
 const AUDIT_ONCE_IN: u64 = 100;
 
 /// Most clients in one world, the examiner included.
-pub const CLIENTS_MAX: usize = 32;
+pub const CLIENTS_MAX: usize = crate::scenario::scenario::CLIENTS_MAX as usize + 1;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use goldenscript::{Command, Context, Runner};
 use kraftbed::check;
+use kraftbed::prng::Prng;
 use kraftbed::quirk::{Quirk, Quirks};
 use kraftbed::scenario::settings::SETTINGS;
-use kraftbed::scenario::text::parse_duration;
+use kraftbed::scenario::text::{parse_duration, parse_rate, parse_ratio};
 use kraftbed::scenario::{Plan, Scenario, ScenarioError, keys};
 
 #[test]
@@ -133,7 +134,8 @@ fn schema_and_reader_know_the_same_keys() {
         let listed: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
         assert_eq!(listed, known.into_iter().collect::<BTreeSet<_>>(), "{pointer}");
     }
-    let enums: [(&str, Vec<&str>); 4] = [
+    let enums: [(&str, Vec<&str>); 5] = [
+        ("/definitions/choice/anyOf/2/enum", keys::words(keys::CHOICES)),
         ("/definitions/plant/enum", Quirk::ALL.map(Quirk::name).to_vec()),
         ("/definitions/faults/properties/swarm/items/enum", keys::families()),
         ("/definitions/work/properties/kind/enum", keys::words(&keys::work_kinds())),
@@ -142,6 +144,104 @@ fn schema_and_reader_know_the_same_keys() {
     for (pointer, known) in enums {
         assert_eq!(schema.root.pointer(pointer), Some(&serde_json::json!(known)), "{pointer}");
     }
+    let streams = format!("^({})$", keys::STREAMS.join("|").replace('N', "[0-9]+"));
+    assert_eq!(schema.root["definitions"]["decision"]["properties"]["stream"]["pattern"], streams.as_str());
+}
+
+/// Whatever the reader takes the schema takes: shipped scenarios are damaged in every way that JSON allows. And whatever
+/// the reader does not take it refuses with a place, what was found and what was expected.
+#[test]
+fn what_the_reader_takes_the_schema_takes() {
+    let schema = Schema::shipped();
+    let mut prng = Prng::new(1, 0);
+    let (mut taken, mut refused) = (0, 0);
+    let texts: Vec<String> = shipped().keys().map(|name| read(&format!("scenarios/{name}.json"))).collect();
+    let readme = read("scenarios/README.md");
+    let blocks = readme.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    for text in texts.iter().map(String::as_str).chain(blocks) {
+        for _ in 0..100 {
+            let mut value = serde_json::from_str(text).expect("is JSON");
+            damage(&mut value, &mut prng);
+            let damaged = serde_json::to_string_pretty(&value).expect("is JSON");
+            match try_parse("x.json", &damaged) {
+                Ok(scenario) => {
+                    taken += 1;
+                    scenario.draw(prng.word(), "x");
+                    assert_eq!(schema.objection(&value), None, "the reader takes, the schema does not:\n{damaged}");
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert!(error.at.line >= 1 && error.at.column >= 1, "{error}");
+                    assert!(!error.found.is_empty() && !error.expected.is_empty(), "{error}");
+                }
+            }
+        }
+    }
+    assert!(taken > 500 && refused > 2_000, "{taken} taken, {refused} refused");
+}
+
+/// Changes one thing somewhere in a value.
+fn damage(value: &mut serde_json::Value, prng: &mut Prng) {
+    let length = value.as_array().map_or(0, Vec::len).max(value.as_object().map_or(0, serde_json::Map::len));
+    if length > 0 && prng.chance(7, 8) {
+        let at = prng.below(length as u64) as usize;
+        match value {
+            serde_json::Value::Array(list) => match prng.below(8) {
+                0 => list.truncate(at),
+                1 => list.push(list[at].clone()),
+                _ => damage(&mut list[at], prng),
+            },
+            serde_json::Value::Object(members) => {
+                let key = members.keys().nth(at).expect("invariant: below the length").clone();
+                let other = *prng.pick(&[keys::SCENARIO, keys::WORK, keys::STEP, keys::CONDITION, keys::ACTIONS]);
+                match prng.below(8) {
+                    0 => drop(members.remove(&key)),
+                    1 => drop(members.insert((*prng.pick(other)).to_owned(), members[&key].clone())),
+                    _ => damage(&mut members[&key], prng),
+                }
+            }
+            _ => {}
+        }
+        return;
+    }
+    let pool = [
+        "null",
+        "true",
+        "[false, true]",
+        "0",
+        "1",
+        "3",
+        "[1, 5]",
+        "1.5",
+        "-1",
+        "18446744073709551615",
+        "\"\"",
+        "\"1s\"",
+        "\"1.5ms\"",
+        "[\"1s\", \"2s\"]",
+        "\"20/s\"",
+        "\"1/3\"",
+        "\"leader\"",
+        "\"all\"",
+        "\"agreed\"",
+        "\"any\"",
+        "{\"any\": \"voters\"}",
+        "{\"not\": 1}",
+        "[0, 1]",
+        "[]",
+        "{}",
+        "\"heal\"",
+        "{\"kill\": 1}",
+        "\"weak\"",
+        "\"drop\"",
+        "{\"keep\": [0, 4]}",
+        "\"canary\"",
+        "\"none\"",
+        "{\"at_least\": 1}",
+        "[[0], [1]]",
+    ];
+    let word: &str = pool[prng.below(pool.len() as u64) as usize];
+    *value = serde_json::from_str(word).expect("is JSON");
 }
 
 #[test]
@@ -193,7 +293,7 @@ impl Runner for Script {
     }
 }
 
-/// As much of JSON Schema (draft-07) as `scenarios/schema.json` uses, patterns left out.
+/// As much of JSON Schema (draft-07) as `scenarios/schema.json` uses.
 struct Schema {
     root: serde_json::Value,
 }
@@ -216,25 +316,17 @@ impl Schema {
         if let Some(choices) = schema["anyOf"].as_array() {
             let objections: Vec<Option<String>> =
                 choices.iter().map(|choice| self.objection_to(value, choice)).collect();
-            return objections.iter().all(Option::is_some).then(|| format!("{value}: {objections:?}"));
+            if objections.iter().all(Option::is_some) {
+                return Some(format!("{value}: {objections:?}"));
+            }
         }
-        if let Some(all) = schema["allOf"].as_array() {
-            return all.iter().find_map(|part| self.objection_to(value, part));
+        if let Some(all) = schema["allOf"].as_array()
+            && let Some(objection) = all.iter().find_map(|part| self.objection_to(value, part))
+        {
+            return Some(objection);
         }
-        let is_type = match schema["type"].as_str() {
-            Some("object") => value.is_object(),
-            Some("array") => value.is_array(),
-            Some("string") => value.is_string(),
-            Some("integer") => value.is_u64(),
-            Some("boolean") => value.is_boolean(),
-            _ => true,
-        };
-        let is_listed = schema["enum"].as_array().is_none_or(|values| values.contains(value));
-        let is_constant = schema.get("const").is_none_or(|constant| constant == value);
-        let length = value.as_array().map_or(0, Vec::len) as u64;
-        let fits = schema["minItems"].as_u64().is_none_or(|least| length >= least)
-            && schema["maxItems"].as_u64().is_none_or(|most| length <= most);
-        if !(is_type && is_listed && is_constant && fits) {
+        let is_good = is_of_type(value, schema) && is_within_bounds(value, schema) && fits_pattern(value, schema);
+        if !is_good {
             return Some(format!("{value} is not {schema}"));
         }
         let items = value.as_array().into_iter().flatten();
@@ -247,6 +339,49 @@ impl Schema {
                 }
             })
         })
+    }
+}
+
+fn is_of_type(value: &serde_json::Value, schema: &serde_json::Value) -> bool {
+    let is_type = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        None => true,
+        Some(other) => panic!("the schema has a type {other} that this test does not know"),
+    };
+    let is_listed = schema["enum"].as_array().is_none_or(|values| values.contains(value));
+    is_type && is_listed && schema.get("const").is_none_or(|constant| constant == value)
+}
+
+fn is_within_bounds(value: &serde_json::Value, schema: &serde_json::Value) -> bool {
+    let within = |size: Option<u64>, least: &str, most: &str| {
+        size.is_none_or(|size| {
+            schema[least].as_u64().is_none_or(|least| size >= least)
+                && schema[most].as_u64().is_none_or(|most| size <= most)
+        })
+    };
+    let has_required = value.as_object().is_none_or(|members| {
+        let required = schema["required"].as_array().into_iter().flatten();
+        required.filter_map(serde_json::Value::as_str).all(|key| members.contains_key(key))
+    });
+    has_required
+        && within(value.as_array().map(|list| list.len() as u64), "minItems", "maxItems")
+        && within(value.as_str().map(|text| text.chars().count() as u64), "minLength", "maxLength")
+        && within(value.as_u64(), "minimum", "maximum")
+}
+
+/// Each pattern of the schema stands for a reader.
+fn fits_pattern(value: &serde_json::Value, schema: &serde_json::Value) -> bool {
+    let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), value.as_str()) else { return true };
+    match pattern {
+        r"^[0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h)$" => parse_duration(text).is_some(),
+        r"^[0-9]+/([0-9]+(\.[0-9]+)?)?(ns|us|ms|s|m|h)$" => parse_rate(text).is_some(),
+        "^[0-9]+/[0-9]+$" => parse_ratio(text).is_some(),
+        streams if streams.starts_with("^(answers|") => keys::is_stream(text),
+        other => panic!("the schema has a pattern {other} that this test does not know"),
     }
 }
 

@@ -10,7 +10,7 @@ use kraftbed::sim::{RunOptions, run};
 use crate::program::ROOT;
 
 /// A planted scenario and a seed that its property catches.
-const CAUGHT: [(&str, u64); 14] = [
+pub const CAUGHT: [(&str, u64); 14] = [
     ("any_fetch_confirms", 6),
     ("begin_quorum_erases_vote", 1),
     ("canary", 53),
