@@ -3,6 +3,7 @@
 //! A campaign brings what the simulated world may not have: threads, clocks, files. It reports progress through a
 //! callback and returns plain data; printing is the business of `cli`.
 
+pub mod bench;
 pub mod coverage;
 pub mod hunt;
 pub mod library;

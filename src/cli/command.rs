@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::cli::bench;
 use crate::cli::dump_log;
 use crate::cli::hunt;
 use crate::cli::list;
@@ -53,6 +54,11 @@ enum Command {
     Quorum(quorum::Arguments),
     /// A real quorum under load, killed, stopped, wiped and cut; checked after every round.
     Torture(torture::Arguments),
+    /// Measures a real quorum beside the machine's limits.
+    Bench(bench::Arguments),
+    /// One process of what `bench` measures beside a quorum.
+    #[command(hide = true)]
+    BenchFloor(bench::FloorArguments),
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
@@ -80,6 +86,8 @@ fn run(command: Command) -> ExitCode {
         Command::Storage(arguments) => storage::run(&arguments),
         Command::Quorum(arguments) => quorum::run(&arguments),
         Command::Torture(arguments) => ended(torture::run(&arguments)),
+        Command::Bench(arguments) => ended(bench::run(&arguments)),
+        Command::BenchFloor(arguments) => bench::run_floor(&arguments),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Arguments, call, print. One file per command; no logic.
 
+pub mod bench;
 mod command;
 pub mod dump_log;
 pub mod hunt;

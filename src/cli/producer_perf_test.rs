@@ -224,6 +224,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Box<dyn std::error::Error>> {
         warmup: arguments.warmup_records.max(0) as u64,
         pace: Pace::of(arguments.throughput),
         in_flight_records_max: arguments.ours.in_flight,
+        time_limit: None,
         source,
         keys: match arguments.key_distribution {
             KeyDistribution::None => Keys::None,

@@ -84,7 +84,7 @@ impl Start {
         let directory = std::path::absolute(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
         let overrides = self.overrides.clone();
         let (nodes, base_port, advertised) = (self.nodes, self.base_port, Vec::new());
-        let plan = Plan { nodes, base_port, advertised, directory, overrides };
+        let plan = Plan { nodes, base_port, advertised, metrics_base_port: None, directory, overrides };
         let mut has_led = false;
         let watched = watch(&plan, |event| {
             println!("{}", describe_event(&event));

@@ -40,6 +40,8 @@ pub struct Plan {
     pub base_port: u16,
     /// What clients are told to connect to, in the order of the nodes; the nodes' own ports if there are none.
     pub advertised: Vec<Endpoint>,
+    /// Port on which node 1 serves metrics, if any does; the others follow it.
+    pub metrics_base_port: Option<u16>,
     /// Where everything is kept.
     pub directory: PathBuf,
     /// Properties for every node, after the generated ones.
@@ -93,6 +95,11 @@ impl Plan {
     /// Where a node listens.
     pub fn endpoint(&self, node: u16) -> Endpoint {
         Endpoint::new("localhost", self.base_port + node - 1)
+    }
+
+    /// Where a node serves metrics.
+    pub fn metrics(&self, node: u16) -> Option<Endpoint> {
+        self.metrics_base_port.map(|port| Endpoint::new("localhost", port + node - 1))
     }
 
     /// A node's `log.dirs`.
@@ -160,6 +167,9 @@ impl Members {
         let (out, err) = log.map_err(|source| system(shown(&said), source))?;
         let mut command = Command::new(&self.program);
         command.arg("serve").arg(self.plan.properties_file(node));
+        if let Some(metrics) = self.plan.metrics(node) {
+            command.args(["--metrics", &metrics.to_string()]);
+        }
         command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
         let process = command.spawn().map_err(|source| system(shown(&self.program), source))?;
         let id = process.id();

@@ -76,6 +76,7 @@ impl Torture {
             nodes: options.nodes,
             base_port: options.base_port,
             advertised: relays.iter().map(Relay::endpoint).collect(),
+            metrics_base_port: None,
             directory: options.directory.clone(),
             overrides: options.overrides.clone(),
         };

@@ -41,6 +41,8 @@ pub struct Plan {
     pub pace: Pace,
     /// Records of one client that may be under way at a time, for a load that waits for its answers.
     pub in_flight_records_max: Option<u64>,
+    /// When to send no more, though there are more records.
+    pub time_limit: Option<Duration>,
     /// What is sent.
     pub source: Source,
     /// Under which keys.
@@ -244,7 +246,8 @@ impl<'a> Test<'a> {
         loop {
             let now = self.drive.now();
             let talker = &self.talkers[client];
-            if talker.tried == talker.share {
+            let is_late = self.plan.time_limit.is_some_and(|limit| now.since(self.start) >= limit);
+            if talker.tried == talker.share || is_late {
                 return Rest::Done;
             }
             let due = talker.pace.due_by(self.start, now).min(talker.share);

@@ -1,0 +1,183 @@
+//! `bench`: what a real quorum does under fixed loads, beside what the machine could do at most.
+//!
+//! Every load is measured twice in turn: on a quorum of real nodes, and on the *pull floor*, as many bare processes that
+//! replicate bytes by pull with the same syncs and no protocol at all. Nothing correct can be much faster at that shape, so
+//! a figure says something only as a share of the floor of the same minute: absolute ones change threefold within the hour
+//! on a shared machine.
+//!
+//! | file | is |
+//! |---|---|
+//! | [`limits`] | a disk's sync, a round trip, a sequential write |
+//! | [`floor`] | the bare processes |
+//! | [`rig`] | a quorum with its counters |
+//! | [`compare`] | thresholds, and one result against another |
+
+pub mod compare;
+pub mod floor;
+pub mod limits;
+pub mod rig;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::campaign::bench::floor::Floor;
+use crate::campaign::bench::limits::Limits;
+use crate::campaign::bench::rig::Rig;
+use crate::server::load::histogram::Percentiles;
+use crate::server::load::reading::ReadError;
+use crate::server::members::SystemError;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Sizes of quorums.
+    pub nodes: Vec<u16>,
+    /// Bytes of a record's value.
+    pub record_bytes: Vec<usize>,
+    /// Loads.
+    pub loads: Vec<Load>,
+    /// How long each is measured, after a quarter of that to warm up.
+    pub seconds: Duration,
+    /// How often each is measured; the median counts.
+    pub rounds: usize,
+    /// Bytes of a batch. (`batch.size`)
+    pub batch_bytes: usize,
+    /// Port of the first node.
+    pub base_port: u16,
+    /// Properties for every node.
+    pub overrides: Vec<(String, String)>,
+    /// Where quorums and floors keep their files.
+    pub directory: PathBuf,
+}
+
+/// A load that waits for its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Records under way at a time, all clients together.
+    pub in_flight: u64,
+    /// Clients, each with connections of its own.
+    pub clients: u32,
+}
+
+/// What a load came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Nodes of the quorum, or processes of the floor.
+    pub nodes: u16,
+    /// Bytes of a record's value.
+    pub record_bytes: usize,
+    /// The load.
+    pub load: Load,
+    /// Records acknowledged.
+    pub records: u64,
+    /// In so many seconds.
+    pub seconds: f64,
+    /// How long each took, from when it was sent.
+    pub latencies: Percentiles,
+    /// Produce requests.
+    pub requests: u64,
+    /// Syncs of files, all nodes together.
+    pub syncs: u64,
+    /// CPU time of all processes, the client's included.
+    pub cpu_seconds: f64,
+}
+
+/// Everything that was measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// What the machine does at most.
+    pub limits: Limits,
+    /// The nodes.
+    pub rows: Vec<Row>,
+    /// The floor under each of them.
+    pub floor: Vec<Row>,
+}
+
+/// Why something could not be measured.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
+pub enum BenchError {
+    /// The operating system refuses.
+    System(SystemError),
+    /// The quorum does not come up.
+    NotReady { why: String },
+    /// The load failed.
+    Load(ReadError),
+}
+
+/// Measures everything. `say` hears what is measured at the moment, and which part of the whole is done.
+pub fn bench(options: &Options, mut say: impl FnMut(&str, usize, usize)) -> Result<Measured, BenchError> {
+    say("limits of the machine", 0, 1);
+    std::fs::create_dir_all(&options.directory)
+        .map_err(|source| crate::server::members::system(options.directory.display().to_string(), source))?;
+    let mut measured = Measured { limits: limits::measure(&options.directory)?, rows: Vec::new(), floor: Vec::new() };
+    let total = options.nodes.len() * options.record_bytes.len() * options.loads.len();
+    for &nodes in &options.nodes {
+        let mut rig = Rig::start(options, nodes)?;
+        for &record_bytes in &options.record_bytes {
+            for &load in &options.loads {
+                let what =
+                    format!("{nodes} nodes, {record_bytes} B, {} in flight, {} clients", load.in_flight, load.clients);
+                say(&what, measured.rows.len(), total);
+                let floor =
+                    Floor { nodes, record_bytes, load, seconds: options.seconds, directory: &options.directory };
+                let (mut rows, mut floors) = (Vec::new(), Vec::new());
+                for _ in 0..options.rounds {
+                    floors.push(floor.measure()?);
+                    rows.push(rig.measure(options, record_bytes, load)?);
+                }
+                measured.floor.push(median(floors));
+                measured.rows.push(median(rows));
+            }
+        }
+    }
+    Ok(measured)
+}
+
+/// The row in the middle, by rate.
+fn median(mut rows: Vec<Row>) -> Row {
+    rows.sort_by(|one, other| one.records_per_second().total_cmp(&other.records_per_second()));
+    let middle = rows.len() / 2;
+    rows.swap_remove(middle)
+}
+
+impl Row {
+    /// The rate.
+    pub fn records_per_second(&self) -> f64 {
+        self.records as f64 / self.seconds
+    }
+
+    /// The rate of values, in units of 1024 · 1024 bytes, as Kafka's tools count.
+    pub fn mb_per_second(&self) -> f64 {
+        self.records_per_second() * self.record_bytes as f64 / (1024.0 * 1024.0)
+    }
+
+    /// How well records were batched.
+    pub fn records_per_request(&self) -> f64 {
+        if self.requests == 0 { 0.0 } else { self.records as f64 / self.requests as f64 }
+    }
+}
+
+impl std::fmt::Display for BenchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BenchError::System(error) => error.fmt(f),
+            BenchError::NotReady { why } => write!(f, "the quorum does not come up: {why}"),
+            BenchError::Load(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BenchError {}
+
+impl From<SystemError> for BenchError {
+    fn from(error: SystemError) -> BenchError {
+        BenchError::System(error)
+    }
+}
+
+impl From<ReadError> for BenchError {
+    fn from(error: ReadError) -> BenchError {
+        BenchError::Load(error)
+    }
+}
