@@ -1,9 +1,5 @@
 //! `kraftbed bench`: a real quorum under fixed loads, beside the machine's limits.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "results are files, and commands have a clock"
-)]
+#![expect(clippy::disallowed_methods, reason = "results are files")]
 
 use std::error::Error;
 use std::fs;

@@ -62,10 +62,10 @@ pub const CRATES: &[(&str, &str)] = &[
     ("serde_json", "log/quorum_state scenario trace campaign cli"),
     // Latencies of the load tools, at a precision that whole milliseconds lack.
     ("hdrhistogram", "server/load"),
-    // Sockets, signals, terminals.
-    ("mio", "server"),
+    // Sockets, signals, terminals; and the bare processes that a quorum is measured beside.
+    ("mio", "server campaign/bench"),
     // What std lacks and a safe call has: allocating a file ahead, keepalive, SIGTERM.
-    ("rustix", "server"),
+    ("rustix", "server campaign/bench"),
     ("signal_hook", "server cli"),
     ("clap", "cli"),
     ("indicatif", "cli"),

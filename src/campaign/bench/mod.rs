@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`limits`] | a disk's sync, a round trip, a sequential write |
 //! | [`floor`] | the bare processes |
+//! | [`run`] | all loads in turn |
 //! | [`rig`] | a quorum with its counters |
 //! | [`compare`] | thresholds, and one result against another |
 
@@ -16,13 +17,14 @@ pub mod compare;
 pub mod floor;
 pub mod limits;
 pub mod rig;
+pub mod run;
+
+pub use run::bench;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::campaign::bench::floor::Floor;
 use crate::campaign::bench::limits::Limits;
-use crate::campaign::bench::rig::Rig;
 use crate::server::load::histogram::Percentiles;
 use crate::server::load::reading::ReadError;
 use crate::server::members::SystemError;
@@ -103,42 +105,6 @@ pub enum BenchError {
     NotReady { why: String },
     /// The load failed.
     Load(ReadError),
-}
-
-/// Measures everything. `say` hears what is measured at the moment, and which part of the whole is done.
-pub fn bench(options: &Options, mut say: impl FnMut(&str, usize, usize)) -> Result<Measured, BenchError> {
-    say("limits of the machine", 0, 1);
-    std::fs::create_dir_all(&options.directory)
-        .map_err(|source| crate::server::members::system(options.directory.display().to_string(), source))?;
-    let mut measured = Measured { limits: limits::measure(&options.directory)?, rows: Vec::new(), floor: Vec::new() };
-    let total = options.nodes.len() * options.record_bytes.len() * options.loads.len();
-    for &nodes in &options.nodes {
-        let mut rig = Rig::start(options, nodes)?;
-        for &record_bytes in &options.record_bytes {
-            for &load in &options.loads {
-                let what =
-                    format!("{nodes} nodes, {record_bytes} B, {} in flight, {} clients", load.in_flight, load.clients);
-                say(&what, measured.rows.len(), total);
-                let floor =
-                    Floor { nodes, record_bytes, load, seconds: options.seconds, directory: &options.directory };
-                let (mut rows, mut floors) = (Vec::new(), Vec::new());
-                for _ in 0..options.rounds {
-                    floors.push(floor.measure()?);
-                    rows.push(rig.measure(options, record_bytes, load)?);
-                }
-                measured.floor.push(median(floors));
-                measured.rows.push(median(rows));
-            }
-        }
-    }
-    Ok(measured)
-}
-
-/// The row in the middle, by rate.
-fn median(mut rows: Vec<Row>) -> Row {
-    rows.sort_by(|one, other| one.records_per_second().total_cmp(&other.records_per_second()));
-    let middle = rows.len() / 2;
-    rows.swap_remove(middle)
 }
 
 impl Row {
