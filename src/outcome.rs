@@ -45,6 +45,8 @@ pub struct Outcome {
     pub leader_changes: u64,
     /// Recovery time after faults stopped: the time to a leader, and to the last client operation.
     pub settled_in: Option<Duration>,
+    /// Whether it was stopped before its end, and so judged up to there only.
+    pub is_stopped: bool,
     /// The recorded events, when the run was traced.
     pub trace: Vec<Event>,
 }

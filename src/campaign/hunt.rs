@@ -46,49 +46,44 @@ impl Catch {
     }
 }
 
-/// Hunts every plant. `report` is called after each.
-pub fn hunt(options: &HuntOptions, interrupted: &AtomicBool, report: &dyn Fn(&Catch)) -> Vec<Catch> {
-    let mut catches = Vec::new();
-    for named in &options.planted {
-        for plant in named.scenario.quirks().iter() {
-            let catch = hunt_one(options, named, plant, interrupted);
-            report(&catch);
-            catches.push(catch);
-        }
-    }
-    catches
+/// Hunts every plant, one after another. Once interrupted it ends before the first plant of which nothing is known yet.
+pub fn hunt<'a>(options: &'a HuntOptions, interrupted: &'a AtomicBool) -> impl Iterator<Item = Catch> + 'a {
+    let plants =
+        options.planted.iter().flat_map(|named| named.scenario.quirks().iter().map(move |plant| (named, plant)));
+    plants.map_while(move |(named, plant)| hunt_one(options, named, plant, interrupted))
 }
 
-fn hunt_one(options: &HuntOptions, named: &Named, plant: Quirk, interrupted: &AtomicBool) -> Catch {
+/// What becomes of a plant; `None` when a signal came before it was caught, or before it had its fair chance to be.
+fn hunt_one(options: &HuntOptions, named: &Named, plant: Quirk, interrupted: &AtomicBool) -> Option<Catch> {
     let expected = named.scenario.expect().violates.as_deref();
     let within = named.scenario.expect().within_seeds.unwrap_or(WITHIN_SEEDS);
+    let swept = |options: SweepOptions| sweep(&options, interrupted, &|_| {});
     let mut caught: Option<Failure> = None;
     let mut from = 0;
+    let mut is_partial = false;
     // Seeds are tried in growing strides, so that an easy catch is cheap and the smallest seed is still known.
-    while from < within && caught.is_none() {
+    while from < within && caught.is_none() && !is_partial {
         let stride = (from.max(8)).min(within - from);
-        let failures =
-            sweep(&sweep_of(named.clone(), 1 + from, stride, Quirks::NONE, options.jobs), interrupted, &|_| {})
-                .failures;
+        let result = swept(sweep_of(named.clone(), 1 + from, stride, Quirks::NONE, options.jobs));
         let fits =
             |failure: &Failure| plant.is_harmless() || expected.is_none_or(|expected| expected == failure.property);
-        caught = failures.into_iter().filter(fits).min_by_key(|failure| failure.seed);
+        caught = result.failures.into_iter().filter(fits).min_by_key(|failure| failure.seed);
+        is_partial = result.partial;
         from += stride;
     }
     let quirks = Quirks::NONE.with(plant);
-    let standard = sweep(
-        &sweep_of(options.standard.clone(), 1, options.standard_seeds, quirks, options.jobs),
-        interrupted,
-        &|_| {},
-    );
-    Catch {
+    let standard = swept(sweep_of(options.standard.clone(), 1, options.standard_seeds, quirks, options.jobs));
+    if (is_partial || standard.partial) && caught.is_none() {
+        return None;
+    }
+    Some(Catch {
         plant,
         scenario: named.path.clone(),
         is_caught: caught.is_some(),
         property: caught.as_ref().map(|failure| failure.property.clone()),
         seeds_to_catch: caught.map(|failure| failure.seed),
         standard: (standard.failed, standard.runs),
-    }
+    })
 }
 
 fn sweep_of(named: Named, seed_base: u64, seeds: u64, quirks: Quirks, jobs: usize) -> SweepOptions {

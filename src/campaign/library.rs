@@ -1,4 +1,5 @@
 //! Finds scenario files: by path, by bare name, or all of a folder.
+#![expect(clippy::disallowed_methods, reason = "scenarios are files")]
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ pub enum LoadError {
     Unknown { wanted: String, nearest: Option<String> },
     /// The file cannot be read.
     Io { path: PathBuf, error: std::io::Error },
+    /// The file is not even text.
+    NotText { path: PathBuf, at: usize, found: u8 },
     /// The file is not a scenario.
     Scenario(ScenarioError),
 }
@@ -45,6 +48,9 @@ impl fmt::Display for LoadError {
                 write!(f, "no scenario is called \"{wanted}\"; `kraftbed list scenarios` shows them")
             }
             LoadError::Io { path, error } => write!(f, "{}: {error}", path.display()),
+            LoadError::NotText { path, at, found } => {
+                write!(f, "{}: found byte 0x{found:02x} at {at}, expected JSON in UTF-8", path.display())
+            }
             LoadError::Scenario(error) => error.fmt(f),
         }
     }
@@ -65,12 +71,11 @@ impl Library {
             return Ok(vec![load(path)?]);
         }
         if path.is_dir() {
-            let asked_for_planted = path.file_name().is_some_and(|name| name == PLANTED);
-            return self.load_all(path, asked_for_planted);
+            return sound_below(path);
         }
         let folder = self.root.join(wanted);
         if folder.is_dir() {
-            return self.load_all(&folder, wanted == PLANTED);
+            return sound_below(&folder);
         }
         let files = files_below(&self.root)?;
         let stem = wanted.strip_suffix(".json").unwrap_or(wanted);
@@ -84,23 +89,37 @@ impl Library {
 
     /// Every scenario, planted ones included, by path.
     pub fn all(&self) -> Result<Vec<Named>, LoadError> {
-        self.load_all(&self.root.clone(), true)
+        files_below(&self.root)?.iter().map(|file| load(file)).collect()
+    }
+
+    /// Every scenario but the planted ones, by path.
+    pub fn sound(&self) -> Result<Vec<Named>, LoadError> {
+        sound_below(&self.root)
     }
 
     /// The planted scenarios.
     pub fn planted(&self) -> Result<Vec<Named>, LoadError> {
-        self.load_all(&self.root.join(PLANTED), true)
-    }
-
-    fn load_all(&self, folder: &Path, with_planted: bool) -> Result<Vec<Named>, LoadError> {
-        let files = files_below(folder)?;
-        let is_wanted = |file: &&PathBuf| with_planted || !file.components().any(|part| part.as_os_str() == PLANTED);
-        files.iter().filter(is_wanted).map(|file| load(file)).collect()
+        files_below(&self.root.join(PLANTED))?.iter().map(|file| load(file)).collect()
     }
 }
 
+/// The scenarios below a folder without those of a folder `planted` below it. Of `planted` itself that is all.
+fn sound_below(folder: &Path) -> Result<Vec<Named>, LoadError> {
+    let is_planted = |file: &Path| {
+        let below = file.strip_prefix(folder).unwrap_or(file);
+        below.components().any(|part| part.as_os_str() == PLANTED)
+    };
+    files_below(folder)?.iter().filter(|file| !is_planted(file)).map(|file| load(file)).collect()
+}
+
 fn load(path: &Path) -> Result<Named, LoadError> {
-    let text = std::fs::read_to_string(path).map_err(|error| LoadError::Io { path: path.to_owned(), error })?;
+    let bytes = std::fs::read(path).map_err(|error| LoadError::Io { path: path.to_owned(), error })?;
+    let not_text = |error: std::string::FromUtf8Error| LoadError::NotText {
+        path: path.to_owned(),
+        at: error.utf8_error().valid_up_to(),
+        found: error.as_bytes()[error.utf8_error().valid_up_to()],
+    };
+    let text = String::from_utf8(bytes).map_err(not_text)?;
     let properties = check::all();
     let known: Vec<&str> =
         properties.iter().map(|(name, _)| *name).chain(check::OF_SCENARIOS.map(|(name, _)| name)).collect();
@@ -109,20 +128,21 @@ fn load(path: &Path) -> Result<Named, LoadError> {
     Ok(Named { name: name_of(path), path: shown, scenario })
 }
 
-/// Every `*.json` below a folder that is a scenario by its name; sorted, because directory listings are not.
+/// Every `*.json` below a folder that is a scenario by its name; sorted, because directory listings are not. Links to
+/// folders are not followed, for they may lead in a circle.
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let fail = |error| LoadError::Io { path: folder.to_owned(), error };
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
+        let fail = |error| LoadError::Io { path: folder.clone(), error };
         for entry in std::fs::read_dir(&folder).map_err(fail)? {
-            let path = entry.map_err(fail)?.path();
-            match () {
-                () if path.is_dir() => folders.push(path),
-                () if path.extension().is_some_and(|extension| extension == "json") && name_of(&path) != "schema" => {
-                    files.push(path)
-                }
-                () => {}
+            let entry = entry.map_err(fail)?;
+            let path = entry.path();
+            let is_json = path.extension().is_some_and(|extension| extension == "json");
+            if entry.file_type().map_err(fail)?.is_dir() {
+                folders.push(path);
+            } else if is_json && name_of(&path) != "schema" && path.is_file() {
+                files.push(path);
             }
         }
     }

@@ -49,12 +49,12 @@ pub struct SweepOptions {
 /// One way to fail, and the smallest seed that does.
 #[derive(Debug)]
 pub struct Failure {
-    /// The scenario of the smallest seed, by name; of several, the first by path.
-    pub scenario: String,
-    /// The scenario's path.
-    pub path: String,
+    /// The scenario of the smallest seed; of several, the first by path.
+    pub named: Named,
     /// The smallest seed.
     pub seed: u64,
+    /// What its run came to in the sweep.
+    pub digest: u64,
     /// The property.
     pub property: String,
     /// What makes two failures the same.
@@ -124,17 +124,17 @@ pub struct Progress {
 /// Runs a sweep. `report` is called after every run; `interrupted` ends it early.
 pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(&Progress) + Sync)) -> Sweep {
     let began = Instant::now();
-    let indices = assignments(options);
-    let total = indices.len() as u64;
+    let deal = Deal::new(options);
+    let total = deal.runs();
     let next = AtomicU64::new(0);
     let shared = Mutex::new((Sweep::default(), BTreeMap::<String, Failure>::new()));
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.max(1) {
+        for _ in 0..options.jobs.max(1).min(usize::try_from(total).unwrap_or(usize::MAX)) {
             scope.spawn(|| {
                 loop {
                     let turn = next.fetch_add(1, Ordering::Relaxed);
                     let is_late = options.time_limit.is_some_and(|limit| began.elapsed() >= limit);
-                    let Some(&(scenario, seed)) = indices.get(turn as usize) else { return };
+                    let Some((scenario, seed)) = deal.run(turn) else { return };
                     if is_late || interrupted.load(Ordering::Relaxed) {
                         shared.lock().expect("invariant: no run panics while it counts").0.partial = true;
                         return;
@@ -178,18 +178,47 @@ pub fn plan_of(named: &Named, seed: u64, quirks: Quirks) -> Plan {
     plan
 }
 
-/// The runs to do: (scenario, seed). A scenario with a pinned seed is run once.
-fn assignments(options: &SweepOptions) -> Vec<(usize, u64)> {
-    let count = options.scenarios.len() as u64;
-    let all = (0..options.seeds).map(|index| ((index % count) as usize, options.seed_base.wrapping_add(index / count)));
-    let unpinned = all.filter_map(|(scenario, seed)| match options.scenarios[scenario].scenario.seed() {
-        None => Some((scenario, seed)),
-        Some(pinned) if seed == options.seed_base => Some((scenario, pinned)),
-        Some(_) => None,
-    });
-    let (share, of) = options.partition;
-    let indexed: Vec<(usize, u64)> = unpinned.collect();
-    indexed.into_iter().enumerate().filter(|(index, _)| *index as u64 % of == share - 1).map(|(_, run)| run).collect()
+/// How runs are dealt: in turn over the scenarios, except that one with a pinned seed is run once, in the first round. It
+/// is reckoned and not listed, so a sweep may be as long as somebody wants to wait.
+struct Deal<'a> {
+    options: &'a SweepOptions,
+    /// Those that are dealt in every round.
+    unpinned: Vec<usize>,
+}
+
+impl Deal<'_> {
+    fn new(options: &SweepOptions) -> Deal<'_> {
+        let is_unpinned = |&index: &usize| options.scenarios[index].scenario.seed().is_none();
+        Deal { options, unpinned: (0..options.scenarios.len()).filter(is_unpinned).collect() }
+    }
+
+    /// Runs of all shares.
+    fn all(&self) -> u64 {
+        let first_round = self.options.scenarios.len() as u64;
+        if self.unpinned.is_empty() { self.options.seeds.min(first_round) } else { self.options.seeds }
+    }
+
+    /// Runs of this share.
+    fn runs(&self) -> u64 {
+        let (share, of) = self.options.partition;
+        self.all().saturating_sub(share - 1).div_ceil(of)
+    }
+
+    /// The scenario and the seed of this share's run, by number from 0.
+    fn run(&self, turn: u64) -> Option<(usize, u64)> {
+        let (share, of) = self.options.partition;
+        let index = turn.checked_mul(of)?.checked_add(share - 1).filter(|&index| index < self.all())?;
+        let first_round = self.options.scenarios.len() as u64;
+        let (scenario, round) = match index.checked_sub(first_round) {
+            None => (index as usize, 0),
+            Some(later) => {
+                let each = self.unpinned.len() as u64;
+                (self.unpinned[(later % each) as usize], 1 + later / each)
+            }
+        };
+        let pinned = self.options.scenarios[scenario].scenario.seed();
+        Some((scenario, pinned.unwrap_or(self.options.seed_base.wrapping_add(round))))
+    }
 }
 
 /// Runs a seed, twice if its lot says so; the second digest is returned where it differs.
@@ -217,9 +246,9 @@ fn note_failure(failures: &mut BTreeMap<String, Failure>, named: &Named, outcome
     let Verdict::Violated(violation) = &outcome.verdict else { return };
     let signature = outcome.signature().unwrap_or_default();
     let failure = failures.entry(signature.clone()).or_insert_with(|| Failure {
-        scenario: named.name.clone(),
-        path: named.path.clone(),
+        named: named.clone(),
         seed: outcome.seed,
+        digest: outcome.digest,
         property: violation.property.to_owned(),
         signature,
         count: 0,
@@ -229,10 +258,10 @@ fn note_failure(failures: &mut BTreeMap<String, Failure>, named: &Named, outcome
     failure.count += 1;
     *failure.runs_of.entry(named.name.clone()).or_default() += 1;
     // Runs end in any order, so equal seeds are told apart by what does not depend on it.
-    if (outcome.seed, &named.path) < (failure.seed, &failure.path) {
+    if (outcome.seed, &named.path) < (failure.seed, &failure.named.path) {
+        failure.named = named.clone();
         failure.seed = outcome.seed;
-        failure.scenario = named.name.clone();
-        failure.path = named.path.clone();
+        failure.digest = outcome.digest;
     }
 }
 
@@ -270,12 +299,10 @@ impl Sweep {
     /// Runs the smallest seed of each way to fail again, recorded; it must fail as it did in the sweep.
     fn record_failures(&mut self, options: &SweepOptions) {
         for failure in self.failures.iter_mut().take(RECORDED_MAX) {
-            let Some(named) = options.scenarios.iter().find(|named| named.path == failure.path) else { continue };
-            let plan = plan_of(named, failure.seed, options.quirks);
-            let first = run(&plan, RunOptions::default()).outcome.digest;
+            let plan = plan_of(&failure.named, failure.seed, options.quirks);
             let finished = run(&plan, RunOptions { trace: Trace::Recorded, until: None });
-            if finished.outcome.digest != first {
-                let digests = (failure.scenario.clone(), failure.seed, first, finished.outcome.digest);
+            if finished.outcome.digest != failure.digest {
+                let digests = (failure.named.name.clone(), failure.seed, failure.digest, finished.outcome.digest);
                 self.nondeterminism.get_or_insert(digests);
             }
             failure.finished = Some(finished);

@@ -62,6 +62,7 @@ enum Command {
 }
 
 /// Parses the command line, runs the command, and says how the process is to end.
+#[expect(clippy::disallowed_methods, reason = "the command line is read here")]
 pub fn main() -> ExitCode {
     let line = names::translate(std::env::args_os().collect());
     if line.asks_for_help() {

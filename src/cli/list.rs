@@ -1,9 +1,11 @@
 //! `kraftbed list scenarios|faults|properties|plants`: what exists, a line each.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use crate::campaign::Library;
 use crate::check;
+use crate::cli::stdout::say;
 use crate::outcome::Exit;
 use crate::quirk::Quirk;
 use crate::scenario::FaultKind;
@@ -15,8 +17,8 @@ pub struct Arguments {
     #[arg(value_enum)]
     what: What,
     /// Where the scenario files are.
-    #[arg(long, default_value = "scenarios")]
-    scenarios: String,
+    #[arg(long, alias = "scenarios", value_name = "FOLDER", default_value = "scenarios")]
+    library: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -35,16 +37,25 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     match arguments.what {
         What::Scenarios => {
-            for named in Library::new(&arguments.scenarios).all()? {
-                println!("{:<70} {}", named.path, named.scenario.about());
+            for named in Library::new(&arguments.library).all()? {
+                say(format_args!("{:<70} {}", named.path, named.scenario.about()))?;
             }
         }
-        What::Faults => FaultKind::ALL.iter().for_each(|kind| println!("{:<20} {}", kind.name(), kind.about())),
-        What::Properties => {
-            let all = check::all();
-            all.iter().chain(&check::OF_SCENARIOS).for_each(|(name, statement)| println!("{name:<36} {statement}"));
+        What::Faults => {
+            for kind in FaultKind::ALL {
+                say(format_args!("{:<20} {}", kind.name(), kind.about()))?;
+            }
         }
-        What::Plants => Quirk::ALL.iter().for_each(|plant| println!("{:<34} {}", plant.name(), plant.about())),
+        What::Properties => {
+            for (name, statement) in check::all().iter().chain(&check::OF_SCENARIOS) {
+                say(format_args!("{name:<36} {statement}"))?;
+            }
+        }
+        What::Plants => {
+            for plant in Quirk::ALL {
+                say(format_args!("{:<34} {}", plant.name(), plant.about()))?;
+            }
+        }
     }
     Ok(Exit::Passed)
 }

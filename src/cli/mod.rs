@@ -3,6 +3,7 @@
 pub mod bench;
 mod command;
 pub mod dump_log;
+pub mod environment;
 pub mod hunt;
 pub mod list;
 pub mod names;
@@ -12,6 +13,8 @@ pub mod quorum;
 pub mod run;
 pub mod serve;
 pub mod show;
+pub mod signals;
+pub mod stdout;
 pub mod storage;
 pub mod sweep;
 pub mod torture;

@@ -1,16 +1,19 @@
 //! `kraftbed run SCENARIO [SEED]`: one simulated run; the drawn parameters first, the verdict last.
 
 use std::error::Error;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use crate::campaign::Library;
 use crate::campaign::results;
 use crate::campaign::sweep::plan_of;
+use crate::cli::environment;
 use crate::cli::show;
+use crate::cli::stdout::{Unwritten, say};
 use crate::outcome::{Exit, Verdict};
 use crate::quirk::{Quirk, Quirks};
+use crate::scenario::text::parse_duration;
 use crate::sim::recorder::Trace;
-use crate::sim::{RunOptions, run as run_world};
+use crate::sim::{Finished, RunOptions, run as run_world};
 use crate::time::Instant;
 use crate::trace::timeline;
 
@@ -20,13 +23,13 @@ pub struct Arguments {
     /// A scenario, by path or bare name.
     scenario: String,
     /// The seed, as in `--seed`.
-    #[arg(value_parser = show::parse_seed, conflicts_with = "seed")]
+    #[arg(value_name = "SEED", value_parser = show::parse_seed, allow_negative_numbers = true, conflicts_with = "seed")]
     positional_seed: Option<u64>,
     /// The seed: decimal, 0x…, or a git hash. 1 unless the scenario pins one.
-    #[arg(long, short = 's', value_parser = show::parse_seed)]
+    #[arg(long, short = 's', value_parser = show::parse_seed, allow_hyphen_values = true)]
     seed: Option<u64>,
-    /// Stop at this virtual time, such as 14.207s.
-    #[arg(long, value_parser = parse_time)]
+    /// Stop at this virtual time, such as 14.207s or 500ms.
+    #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
     until: Option<Instant>,
     /// Switch a planted bug on, beside the scenario's own.
     #[arg(long, value_parser = show::parse_plant)]
@@ -38,14 +41,14 @@ pub struct Arguments {
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
     /// Where the scenario files are.
-    #[arg(long, default_value = "scenarios")]
-    scenarios: String,
+    #[arg(long, alias = "scenarios", value_name = "FOLDER", default_value = "scenarios")]
+    library: PathBuf,
 }
 
 /// Runs it.
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     results::silence_panics();
-    let found = Library::new(&arguments.scenarios).find(&arguments.scenario)?;
+    let found = Library::new(&arguments.library).find(&arguments.scenario)?;
     let [named] = &found[..] else {
         return Err(
             format!("\"{}\" is a folder of {} scenarios; `run` takes one", arguments.scenario, found.len()).into()
@@ -55,26 +58,34 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     if let (Some(_), Some(pinned)) = (asked, named.scenario.seed()) {
         return Err(format!("{} pins seed {pinned}; leave --seed out", named.path).into());
     }
-    let seed = asked.or(named.scenario.seed()).unwrap_or(1);
+    let chosen = match named.scenario.seed() {
+        None => environment::SEED.or_flag(asked, show::parse_seed)?,
+        pinned => pinned,
+    };
+    let seed = chosen.unwrap_or(1);
     let quirks = arguments.plant.iter().copied().fold(Quirks::NONE, Quirks::with);
     let plan = plan_of(named, seed, quirks);
     let as_json = arguments.output == "json";
     if !as_json {
-        println!("{plan}");
+        say(&plan)?;
     }
     let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until: arguments.until });
-    let folder = results::write(&show::results_root(), &plan, &finished)?;
-    let replay = show::replay(&named.path, seed, &arguments.plant);
-    if as_json {
-        println!("{:#}", show::outcome_json(&finished.outcome, &replay));
-        return Ok(finished.outcome.exit());
+    let folder = results::write(&show::results_root(), &plan, &finished);
+    let replay = show::replay(named, seed, &arguments.plant);
+    match as_json {
+        true => say(format_args!("{:#}", show::outcome_json(&finished.outcome, &replay)))?,
+        false => print(arguments, &finished, &replay, folder.as_deref().ok())?,
     }
+    Ok(show::unless_unwritten(finished.outcome.exit(), folder.err()))
+}
+
+fn print(arguments: &Arguments, finished: &Finished, replay: &str, folder: Option<&Path>) -> Result<(), Unwritten> {
+    let outcome = &finished.outcome;
     if arguments.trace {
-        for event in &finished.outcome.trace {
-            println!("{}", timeline::line(event));
+        for event in &outcome.trace {
+            say(timeline::line(event))?;
         }
     }
-    let outcome = &finished.outcome;
     let summary = format!(
         "{} events, {} operations, {} leader changes, {:.1} virtual seconds, digest {}",
         outcome.events,
@@ -84,21 +95,19 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         show::digest(outcome.digest),
     );
     match &outcome.verdict {
-        Verdict::Passed => println!("PASSED {summary}"),
-        Verdict::Undecided(why) => println!("UNDECIDED {why}\n{summary}"),
-        Verdict::Violated(_) => println!("{}{summary}", show::failure(&finished, &replay, Some(&folder))),
+        Verdict::Passed if outcome.is_stopped => say(format_args!("PASSED until it was stopped: {summary}")),
+        Verdict::Passed => say(format_args!("PASSED {summary}")),
+        Verdict::Undecided(why) => say(format_args!("UNDECIDED {why}\n{summary}")),
+        Verdict::Violated(_) => say(format_args!("{}{summary}", show::failure(finished, replay, folder))),
     }
-    Ok(outcome.exit())
 }
 
+/// A virtual time: a duration since the start, in seconds where no unit is given.
 fn parse_time(text: &str) -> Result<Instant, String> {
-    let seconds = text.strip_suffix('s').unwrap_or(text);
-    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
-    let wrong = || format!("\"{text}\" is no virtual time: expected seconds such as 14.207s");
-    if fraction.len() > 9 {
-        return Err(wrong());
-    }
-    let whole: u64 = whole.parse().map_err(|_| wrong())?;
-    let nanos: u64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
-    Ok(Instant::ZERO + Duration::from_secs(whole) + Duration::from_nanos(nanos))
+    let spelled = match text.ends_with(|last: char| last.is_ascii_digit()) {
+        true => format!("{text}s"),
+        false => text.to_owned(),
+    };
+    let wrong = || format!("\"{text}\" is no virtual time: expected a time such as 14.207s or 500ms");
+    parse_duration(&spelled).map(|since| Instant::ZERO + since).ok_or_else(wrong)
 }

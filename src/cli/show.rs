@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::campaign::Named;
+use crate::campaign::results::WriteError;
 use crate::check;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{Exit, Outcome, Verdict};
 use crate::quirk::Quirk;
 use crate::sim::Finished;
 use crate::trace::timeline;
@@ -14,13 +16,15 @@ use crate::trace::timeline;
 /// Reads a seed: decimal, `0x…`, or a git hash, of which the first 64 bits count.
 pub fn parse_seed(text: &str) -> Result<u64, String> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        return u64::from_str_radix(digits, 16).map_err(|error| format!("\"{text}\" is no hexadecimal seed: {error}"));
+        let wrong = || format!("\"{text}\" is no seed: expected 1 to 16 hexadecimal digits after 0x");
+        let is_hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        return u64::from_str_radix(digits, 16).ok().filter(|_| is_hexadecimal).ok_or_else(wrong);
     }
     if text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return u64::from_str_radix(&text[..16], 16).map_err(|error| error.to_string());
     }
     text.parse().map_err(|_| {
-        format!("\"{text}\" is no seed: expected a decimal number, 0x and hexadecimal digits, or a git hash")
+        format!("\"{text}\" is no seed: expected a decimal number below 2^64, 0x and hexadecimal digits, or a git hash of 40")
     })
 }
 
@@ -35,16 +39,45 @@ pub fn parse_plant(text: &str) -> Result<Quirk, String> {
     })
 }
 
-/// The one line that replays a run.
-pub fn replay(path: &str, seed: u64, plants: &[Quirk]) -> String {
+/// Reads a number of jobs.
+pub fn parse_jobs(text: &str) -> Result<usize, String> {
+    let wrong = || format!("\"{text}\" is no number of jobs: expected 1 to {JOBS_MAX}");
+    let jobs: usize = text.parse().map_err(|_| wrong())?;
+    match jobs {
+        0 => Err("at least one job is needed".to_owned()),
+        1..=JOBS_MAX => Ok(jobs),
+        _ => Err(wrong()),
+    }
+}
+
+/// One world per processor.
+pub fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The one line that replays a run. A scenario that pins its seed takes no other.
+pub fn replay(named: &Named, seed: u64, plants: &[Quirk]) -> String {
+    let seed = match named.scenario.seed() {
+        None => format!(" --seed {seed}"),
+        Some(_) => String::new(),
+    };
     let plants: String = plants.iter().map(|plant| format!(" --plant {plant}")).collect();
-    format!("{} run {path} --seed {seed}{plants}", program())
+    format!("{} run {}{seed}{plants}", quoted(&program()), quoted(&named.path))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:,@%".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 /// This program as it was called, so that a printed line can be pasted into the shell it came from.
 #[expect(clippy::disallowed_methods, reason = "commands know how they were called")]
 fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "kraftbed".to_owned())
+    std::env::args_os().next().map_or("kraftbed".to_owned(), |program| program.to_string_lossy().into_owned())
 }
 
 /// A violation for people: the property, what was seen, the last causal events, the files, the replay line.
@@ -96,6 +129,7 @@ pub fn outcome_json(outcome: &Outcome, replay: &str) -> Value {
         "virtual_seconds": seconds(outcome.virtual_time),
         "leader_changes": outcome.leader_changes,
         "settled_in_seconds": outcome.settled_in.map(seconds),
+        "stopped_early": outcome.is_stopped,
         "faults": faults,
         "replay": replay,
     })
@@ -124,9 +158,19 @@ pub fn resources() -> (Duration, u64) {
     (Duration::from_millis((ticks(11) + ticks(12)) * 10), peak_kib * 1024)
 }
 
+/// How a command ends whose results could not all be written: what was found weighs more than that.
+pub fn unless_unwritten(exit: Exit, error: Option<WriteError>) -> Exit {
+    let Some(error) = error else { return exit };
+    eprintln!("kraftbed: {error}");
+    if matches!(exit, Exit::Passed | Exit::NothingSelected) { Exit::Usage } else { exit }
+}
+
 /// Where results go.
 pub fn results_root() -> PathBuf {
     PathBuf::from("sim-results")
 }
 
 const CAUSES_SHOWN: usize = 8;
+
+/// More worlds at a time than any machine has processors for.
+const JOBS_MAX: usize = 1024;

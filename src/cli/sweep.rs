@@ -1,18 +1,22 @@
 //! `kraftbed sweep SCENARIO… --seeds N`: many seeds over many scenarios, and a verdict.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "commands have a clock and a terminal")]
+#![expect(clippy::disallowed_types, reason = "commands have a clock and a terminal")]
 
 use std::error::Error;
 use std::io::IsTerminal;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::campaign::results::WriteError;
 use crate::campaign::sweep::plan_of;
 use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage, results, sweep};
+use crate::cli::environment;
 use crate::cli::show;
+use crate::cli::signals::Interrupted;
+use crate::cli::stdout::{Unwritten, say};
 use crate::outcome::Exit;
 use crate::quirk::{Quirk, Quirks};
 
@@ -21,127 +25,140 @@ use crate::quirk::{Quirk, Quirks};
 pub struct Arguments {
     /// Scenarios: files, folders, or bare names. All of the library but the planted ones unless given.
     scenarios: Vec<String>,
-    /// Runs in all, dealt in turn over the scenarios.
-    #[arg(long, default_value_t = 1000)]
-    seeds: u64,
-    /// The first seed: decimal, 0x…, or a git hash.
-    #[arg(long, default_value = "1", value_parser = show::parse_seed)]
-    seed_base: u64,
+    /// Runs in all, dealt in turn over the scenarios. [default: 1000]
+    #[arg(long, value_parser = parse_seeds, allow_hyphen_values = true)]
+    seeds: Option<u64>,
+    /// The first seed: decimal, 0x…, or a git hash. [default: 1]
+    #[arg(long, value_parser = show::parse_seed, allow_hyphen_values = true)]
+    seed_base: Option<u64>,
     /// Worlds at a time; one per processor unless given.
-    #[arg(long, short = 'j', value_parser = parse_jobs)]
+    #[arg(long, short = 'j', value_parser = show::parse_jobs, allow_hyphen_values = true)]
     jobs: Option<usize>,
     /// Run every n-th run only, beginning with the m-th: slice:m/n.
     #[arg(long, value_parser = parse_partition, default_value = "slice:1/1")]
     partition: (u64, u64),
     /// Begin no run after this long, such as 90s or 5m.
-    #[arg(long, value_parser = parse_limit)]
+    #[arg(long, value_parser = parse_limit, allow_hyphen_values = true)]
     time_limit: Option<Duration>,
     /// Switch a planted bug on in every run.
     #[arg(long, value_parser = show::parse_plant)]
     plant: Vec<Quirk>,
-    /// Run this share of the seeds twice and compare: a ratio from 0 to 1.
-    #[arg(long, num_args = 0..=1, default_value = "0.05", default_missing_value = "1", value_parser = parse_ratio)]
-    check_determinism: (u64, u64),
+    /// Run this share of the seeds twice and compare: a ratio from 0 to 1. [default: 0.05; 1 without a ratio]
+    #[arg(long, num_args = 0..=1, default_missing_value = "1", value_parser = parse_ratio, value_name = "RATIO")]
+    check_determinism: Option<(u64, u64)>,
     /// Which seeds' results to keep: the smallest of each failure, or those of every failure and pass.
-    #[arg(long, value_parser = ["failures", "all"], default_value = "failures")]
+    #[arg(long, num_args = 0..=1, value_parser = ["failures", "all"], default_value = "failures", default_missing_value = "all")]
     keep: String,
     /// One JSON object on stdout.
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
     /// Where the scenario files are.
-    #[arg(long = "library", default_value = "scenarios")]
-    library: String,
+    #[arg(long, value_name = "FOLDER", default_value = "scenarios")]
+    library: PathBuf,
 }
 
 /// Runs it.
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     results::silence_panics();
-    let interrupted = catch_signals()?;
+    let interrupted = Interrupted::catch()?;
     let options = options(arguments)?;
     if options.scenarios.is_empty() || options.seeds == 0 {
-        eprintln!("kraftbed: nothing to run");
+        let why = match options.seeds {
+            0 => "0 seeds are asked for".to_owned(),
+            _ => format!("no scenario is in {}", arguments.scenarios.join(", ")),
+        };
+        eprintln!("kraftbed: nothing to run: {why}");
         return Ok(Exit::NothingSelected);
     }
-    let reporter = Reporter::new(options.seeds);
-    let result = sweep(&options, &interrupted.flag, &|progress| reporter.report(progress));
+    let reporter = Reporter::new();
+    let mut result = sweep(&options, interrupted.flag(), &|progress| reporter.report(progress));
     reporter.clear();
-    if let Some(error) = result.unwritten {
-        return Err(error.into());
-    }
-    let folders = keep(&options, &result)?;
-    let exit = match interrupted.signal.load(Ordering::Relaxed) {
-        0 => result.exit(),
-        signal => Exit::of_signal(signal),
-    };
-    let exit =
-        if exit == Exit::Passed && !coverage::missing(&result, &options).is_empty() { Exit::Missed } else { exit };
+    let unwritten = result.unwritten.take();
+    let (folders, unkept) = keep(&options, &result);
+    let exit = interrupted.exit().unwrap_or_else(|| exit(&result, &options));
     match arguments.output.as_str() {
-        "json" => println!("{:#}", sweep_json(&result, &options, exit)),
-        _ => print_sweep(&result, &options, &folders, exit),
+        "json" => say(format_args!("{:#}", sweep_json(&result, &options, exit)))?,
+        _ => print_sweep(&result, &options, &folders, exit)?,
     }
-    Ok(exit)
+    Ok(show::unless_unwritten(exit, unwritten.or(unkept)))
 }
 
-/// One world per processor.
-pub fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+fn exit(result: &Sweep, options: &SweepOptions) -> Exit {
+    match result.exit() {
+        Exit::Passed if !coverage::missing(result, options).is_empty() => Exit::Missed,
+        exit => exit,
+    }
 }
 
 fn options(arguments: &Arguments) -> Result<SweepOptions, Box<dyn Error>> {
     let library = Library::new(&arguments.library);
     let mut scenarios = Vec::new();
-    let everything = vec![arguments.library.clone()];
-    let wanted = if arguments.scenarios.is_empty() { &everything } else { &arguments.scenarios };
-    for wanted in wanted {
+    for wanted in &arguments.scenarios {
         scenarios.extend(library.find(wanted)?);
     }
+    if arguments.scenarios.is_empty() {
+        scenarios = library.sound()?;
+    }
+    let seeds = environment::SEEDS.or_flag(arguments.seeds, parse_seeds)?;
+    let seed_base = environment::SEED.or_flag(arguments.seed_base, show::parse_seed)?;
+    let jobs = environment::JOBS.or_flag(arguments.jobs, show::parse_jobs)?;
+    let check_determinism = environment::CHECK_DETERMINISM.or_flag(arguments.check_determinism, parse_ratio)?;
     Ok(SweepOptions {
         scenarios,
-        seeds: arguments.seeds,
-        seed_base: arguments.seed_base,
-        jobs: arguments.jobs.unwrap_or_else(default_jobs),
+        seeds: seeds.unwrap_or(1000),
+        seed_base: seed_base.unwrap_or(1),
+        jobs: jobs.unwrap_or_else(show::default_jobs),
         partition: arguments.partition,
-        time_limit: arguments.time_limit,
+        time_limit: environment::TIME_LIMIT.or_flag(arguments.time_limit, parse_limit)?,
         quirks: arguments.plant.iter().copied().fold(Quirks::NONE, Quirks::with),
-        check_determinism: arguments.check_determinism,
+        check_determinism: check_determinism.unwrap_or((5, 100)),
         keep_all_below: (arguments.keep == "all").then(show::results_root),
     })
 }
 
-/// Writes the folders of failures.
-fn keep(options: &SweepOptions, result: &Sweep) -> Result<Vec<Option<PathBuf>>, Box<dyn Error>> {
+/// Writes the folders of failures. Where one cannot be written, the others are not tried.
+fn keep(options: &SweepOptions, result: &Sweep) -> (Vec<Option<PathBuf>>, Option<WriteError>) {
     let mut folders = Vec::new();
+    let mut unwritten = None;
     for failure in &result.failures {
-        let named = options.scenarios.iter().find(|named| named.path == failure.path);
-        let folder = match (named, &failure.finished) {
-            (Some(named), Some(finished)) => {
-                let plan = plan_of(named, failure.seed, options.quirks);
-                Some(results::write(&show::results_root(), &plan, finished)?)
+        let folder = failure.finished.as_ref().filter(|_| unwritten.is_none()).map(|finished| {
+            let plan = plan_of(&failure.named, failure.seed, options.quirks);
+            results::write(&show::results_root(), &plan, finished)
+        });
+        match folder {
+            None => folders.push(None),
+            Some(Ok(folder)) => folders.push(Some(folder)),
+            Some(Err(error)) => {
+                folders.push(None);
+                unwritten = Some(error);
             }
-            _ => None,
-        };
-        folders.push(folder);
+        }
     }
-    Ok(folders)
+    (folders, unwritten)
 }
 
-fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf>], exit: Exit) {
+fn print_sweep(
+    result: &Sweep,
+    options: &SweepOptions,
+    folders: &[Option<PathBuf>],
+    exit: Exit,
+) -> Result<(), Unwritten> {
     for (failure, folder) in result.failures.iter().zip(folders) {
-        print_failure(failure, result.runs, folder.as_ref(), options);
+        say(failure_text(failure, result.runs, folder.as_deref(), options))?;
     }
     if let Some((scenario, seed, first, second)) = &result.nondeterminism {
-        println!(
+        say(format_args!(
             "NONDETERMINISM {scenario} seed {seed}: digests {} and {}",
             show::digest(*first),
             show::digest(*second)
-        );
+        ))?;
     }
     for what in coverage::missing(result, options) {
-        println!("never exercised: {what}");
+        say(format_args!("never exercised: {what}"))?;
     }
     let (cpu, _) = show::resources();
     let per_cpu = |count: u64| count as f64 / cpu.as_secs_f64().max(1e-9);
-    println!(
+    say(format_args!(
         "{} runs: {} passed, {} failed{}, {} undecided{}",
         result.runs,
         result.passed,
@@ -153,8 +170,8 @@ fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf
         },
         result.undecided,
         if result.partial { ", cut short" } else { "" },
-    );
-    println!(
+    ))?;
+    say(format_args!(
         "{} events, {} messages, {} operations, {:.1} virtual hours in {:.1} s; {:.0} events and {:.1} seeds per CPU-second",
         result.events,
         result.messages,
@@ -163,28 +180,33 @@ fn print_sweep(result: &Sweep, options: &SweepOptions, folders: &[Option<PathBuf
         result.wall.as_secs_f64(),
         per_cpu(result.events),
         per_cpu(result.runs),
-    );
+    ))?;
     let doses: Vec<String> = result.doses.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
-    println!("faults: {}", if doses.is_empty() { "none".to_owned() } else { doses.join(", ") });
+    say(format_args!("faults: {}", if doses.is_empty() { "none".to_owned() } else { doses.join(", ") }))?;
     if let Some([p50, p99, most]) = settle_times(result) {
-        println!("from the end of faults to quiet: p50 {p50:.2} s, p99 {p99:.2} s, most {most:.2} s");
+        say(format_args!("from the end of faults to quiet: p50 {p50:.2} s, p99 {p99:.2} s, most {most:.2} s"))?;
     }
-    println!("digest {}", show::digest(result.digest));
-    println!("{}", exit.word().to_uppercase());
+    say(format_args!("digest {}", show::digest(result.digest)))?;
+    say(exit.word().to_uppercase())
 }
 
-fn print_failure(failure: &Failure, runs: u64, folder: Option<&PathBuf>, options: &SweepOptions) {
-    let plants: Vec<Quirk> = options.quirks.iter().collect();
-    let replay = show::replay(&failure.path, failure.seed, &plants);
-    match &failure.finished {
-        Some(finished) => print!("{}", show::failure(finished, &replay, folder.map(PathBuf::as_path))),
-        None => println!("FAILED {}\nreplay: {replay}", failure.signature),
-    }
+fn failure_text(failure: &Failure, runs: u64, folder: Option<&Path>, options: &SweepOptions) -> String {
+    let replay = replay(failure, options);
+    let told = match &failure.finished {
+        Some(finished) => show::failure(finished, &replay, folder),
+        None => format!("FAILED {}\nreplay: {replay}\n", failure.signature),
+    };
     let scenarios = match failure.runs_of.len() {
-        1 => format!("of {}", failure.scenario),
+        1 => format!("of {}", failure.named.name),
         several => format!("in {several} scenarios"),
     };
-    println!("{} of {runs} runs fail this way, {scenarios}; seed {} is the smallest\n", failure.count, failure.seed);
+    let (count, seed) = (failure.count, failure.seed);
+    format!("{told}{count} of {runs} runs fail this way, {scenarios}; seed {seed} is the smallest\n")
+}
+
+fn replay(failure: &Failure, options: &SweepOptions) -> String {
+    let plants: Vec<Quirk> = options.quirks.iter().collect();
+    show::replay(&failure.named, failure.seed, &plants)
 }
 
 fn settle_times(result: &Sweep) -> Option<[f64; 3]> {
@@ -196,19 +218,18 @@ fn settle_times(result: &Sweep) -> Option<[f64; 3]> {
 
 fn sweep_json(result: &Sweep, options: &SweepOptions, exit: Exit) -> serde_json::Value {
     let (cpu, peak) = show::resources();
-    let plants: Vec<Quirk> = options.quirks.iter().collect();
     let failures: Vec<serde_json::Value> = result
         .failures
         .iter()
         .map(|failure| {
             json!({
-                "scenario": failure.scenario,
+                "scenario": failure.named.name,
                 "seed": failure.seed,
                 "property": failure.property,
                 "signature": failure.signature,
                 "count": failure.count,
                 "runs_of": failure.runs_of,
-                "replay": show::replay(&failure.path, failure.seed, &plants),
+                "replay": replay(failure, options),
             })
         })
         .collect();
@@ -243,10 +264,10 @@ struct Reporter {
 }
 
 impl Reporter {
-    fn new(total: u64) -> Reporter {
+    fn new() -> Reporter {
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} seeds  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(total).with_style(style));
+        let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style));
         Reporter { bar, began: Instant::now(), printed: AtomicU64::new(0) }
     }
 
@@ -256,6 +277,7 @@ impl Reporter {
         let hours = progress.virtual_time.as_secs_f64() / 3600.0 / elapsed;
         let message = format!("{seeds:.0} seeds/s  {hours:.1} virtual hours/s  {} failed", progress.failed);
         if let Some(bar) = &self.bar {
+            bar.set_length(progress.total);
             bar.set_position(progress.done);
             return bar.set_message(message);
         }
@@ -272,29 +294,6 @@ impl Reporter {
     }
 }
 
-/// What a signal left behind.
-struct Interrupted {
-    flag: std::sync::Arc<AtomicBool>,
-    signal: std::sync::Arc<AtomicI32>,
-}
-
-/// SIGINT and SIGTERM end a sweep early; a second one ends the process at once.
-fn catch_signals() -> Result<Interrupted, std::io::Error> {
-    let interrupted = Interrupted { flag: Default::default(), signal: Default::default() };
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
-    let (flag, number) = (interrupted.flag.clone(), interrupted.signal.clone());
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(128 + signal);
-            }
-            number.store(signal, Ordering::Relaxed);
-            eprintln!("kraftbed: interrupted; what was found so far follows");
-        }
-    });
-    Ok(interrupted)
-}
-
 fn parse_partition(text: &str) -> Result<(u64, u64), String> {
     let wrong = || format!("\"{text}\" is no partition: expected slice:m/n with 1 ≤ m ≤ n");
     let (m, n) = text.strip_prefix("slice:").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
@@ -302,9 +301,8 @@ fn parse_partition(text: &str) -> Result<(u64, u64), String> {
     if m < 1 || m > n { Err(wrong()) } else { Ok((m, n)) }
 }
 
-fn parse_jobs(text: &str) -> Result<usize, String> {
-    let jobs: usize = text.parse().map_err(|_| format!("\"{text}\" is no number of jobs"))?;
-    if jobs == 0 { Err("at least one job is needed".to_owned()) } else { Ok(jobs) }
+fn parse_seeds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is no number of seeds: expected 0 to {}", u64::MAX))
 }
 
 fn parse_limit(text: &str) -> Result<Duration, String> {
@@ -321,9 +319,14 @@ fn parse_ratio(text: &str) -> Result<(u64, u64), String> {
     }
     let whole: u64 = whole.parse().map_err(|_| wrong())?;
     let millionths: u64 = format!("{fraction:0<6}").parse().map_err(|_| wrong())?;
-    let ratio = whole * 1_000_000 + millionths;
-    if ratio > 1_000_000 { Err(wrong()) } else { Ok((ratio, 1_000_000)) }
+    match whole {
+        0 => Ok((millionths, MILLION)),
+        1 if millionths == 0 => Ok((MILLION, MILLION)),
+        _ => Err(wrong()),
+    }
 }
+
+const MILLION: u64 = 1_000_000;
 
 /// Without a terminal, a line of progress this often.
 const SECONDS_BETWEEN_LINES: f64 = 5.0;

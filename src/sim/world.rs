@@ -219,6 +219,7 @@ impl<'p> World<'p> {
 
     /// Judges the end and hands over what is kept.
     pub fn finish(mut self) -> Finished {
+        let is_stopped = self.court.violation().is_none() && !self.settle.is_over();
         if self.court.violation().is_none() && self.settle.is_over() {
             self.judge_end();
         }
@@ -241,6 +242,7 @@ impl<'p> World<'p> {
             exercised: self.exercised(),
             leader_changes: self.leader_changes(),
             settled_in: self.settle.took(),
+            is_stopped,
             trace: self.recorder.into_events(),
         };
         Finished { outcome, history: self.clients.into_history(), disks, decisions: self.decider.decisions() }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::program::Desk;
+use crate::program::{Answer, Desk};
 
 fn keys_of(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
@@ -127,6 +127,7 @@ fn what_exists_is_listed_a_line_each() {
 fn mistakes_are_usage_errors_that_say_what_instead() {
     let desk = Desk::new("usage");
     std::fs::write(desk.folder.join("bad.json"), r#"{ "about": "x", "version": 1, "voter": 3 }"#).expect("written");
+    std::fs::write(desk.folder.join("noise.json"), b"{\xff\xfe").expect("written");
     for (words, expected) in [
         (&["run", "standart"][..], "did you mean \"standard\"?"),
         (&["run", "bad.json"], "bad.json:1:"),
@@ -136,6 +137,16 @@ fn mistakes_are_usage_errors_that_say_what_instead() {
         (&["sweep", "standard", "--plant", "restart_as_leader"], "did you mean \"restarts_as_leader\"?"),
         (&["sweep", "standard", "--partition", "slice:3/2"], "is no partition"),
         (&["sweep", "standard", "--jobs", "0"], "at least one job"),
+        (&["sweep", "standard", "--jobs", "99999999"], "expected 1 to 1024"),
+        (&["sweep", "standard", "--seeds", "-1"], "is no number of seeds"),
+        (&["sweep", "standard", "--time-limit", "-5s"], "is no time limit"),
+        (&["sweep", "standard", "--check-determinism", "99999999999999999"], "is no ratio"),
+        (&["run", "standard", "-1"], "is no seed"),
+        (&["run", "standard", "0x10000000000000000"], "is no seed"),
+        (&["run", "standard", "--until", "99999999999999999s"], "is no virtual time"),
+        (&["run", "noise.json"], "noise.json: found byte 0xff at 1, expected JSON"),
+        (&["hunt", "--jobs", "0"], "at least one job"),
+        (&["hunt", "canari"], "did you mean \"canary\"?"),
     ] {
         let answer = desk.call(words);
         assert_eq!(answer.code, 2, "{words:?}: {}{}", answer.stdout, answer.stderr);
@@ -148,7 +159,115 @@ fn nothing_to_run_is_no_success() {
     let desk = Desk::new("nothing");
     assert_eq!(desk.call(&["sweep", "standard", "--seeds", "0"]).code, 4);
     assert_eq!(desk.call(&["sweep", "standard", "--seeds", "1", "--partition", "slice:2/2"]).code, 4);
-    assert_eq!(desk.call(&["hunt", "no_such_plant"]).code, 4);
+    std::fs::create_dir(desk.folder.join("bare")).expect("written");
+    let answer = desk.call(&["sweep", "bare"]);
+    assert_eq!(answer.code, 4);
+    assert!(answer.stderr.contains("no scenario is in bare"), "{}", answer.stderr);
+}
+
+#[test]
+fn what_nobody_reads_is_no_panic() {
+    let desk = Desk::new("unread");
+    for words in [&["list", "plants"][..], &["run", "light"], &["run", "light", "--output", "json"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+        let answer = Answer::of(desk.command(words).stdout(full).output().expect("it starts"));
+        assert_eq!(answer.code, 2, "{words:?}: {}", answer.stderr);
+        assert!(answer.stderr.starts_with("kraftbed: cannot write to standard output: "), "{}", answer.stderr);
+
+        // Nobody reads: the command comes to the end that it would have come to.
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let answer = Answer::of(desk.command(words).stdout(writer).output().expect("it starts"));
+        assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{words:?}");
+    }
+}
+
+#[test]
+fn a_failure_is_told_even_where_its_folder_cannot_be_written() {
+    let desk = Desk::new("unwritable");
+    std::fs::write(desk.folder.join("sim-results"), "in the way").expect("written");
+    for (words, code) in [
+        (&["sweep", "standard", "--seeds", "6", "--plant", "restarts_as_leader"][..], 1),
+        (&["sweep", "light", "--seeds", "1", "--keep"], 2),
+        (&["run", "light"], 2),
+    ] {
+        let answer = desk.call(words);
+        assert_eq!(answer.code, code, "{words:?}: {}", answer.stderr);
+        assert!(answer.stderr.starts_with("kraftbed: cannot write sim-results/"), "{}", answer.stderr);
+        assert!(!answer.stdout.is_empty() && !answer.stdout.contains("files: "), "{}", answer.stdout);
+    }
+}
+
+#[test]
+fn the_replay_line_of_a_pinned_seed_can_be_pasted() {
+    let desk = Desk::new("pinned seed's");
+    let failed = desk.json(&["sweep", "restarts_as_leader", "--seeds", "8"], 1)["failures"][0]["seed"].clone();
+    std::fs::create_dir(desk.folder.join("my files")).expect("written");
+    let kept = desk.folder.join(format!("sim-results/restarts_as_leader/{failed}/scenario.json"));
+    std::fs::copy(kept, desk.folder.join("my files/resolved.json")).expect("it was written");
+    let told = desk.json(&["run", "my files/resolved.json"], 1);
+    let replay = told["replay"].as_str().expect("text");
+    assert!(replay.ends_with("run 'my files/resolved.json'"), "{replay}");
+    let again = Command::new("sh").args(["-c", replay]).current_dir(&desk.folder).output().expect("a shell");
+    assert_eq!(again.status.code(), Some(1), "{replay}");
+
+    // Stopped before it goes wrong.
+    let at = told["at_seconds"].as_f64().expect("a number");
+    let words = ["run", "my files/resolved.json", "--until", &format!("{:.3}s", at - 0.01)];
+    let stopped = desk.json(&words, 0);
+    assert_eq!((&stopped["verdict"], &stopped["stopped_early"]), (&"passed".into(), &true.into()));
+}
+
+#[test]
+fn shares_of_a_sweep_add_up_whatever_the_jobs() {
+    let desk = Desk::new("shares");
+    let swept = |words: &[&str]| {
+        let told = desk.json(&[&["sweep", "light", "single_voter", "--seeds", "10"], words].concat(), 0);
+        let digest = told["digest"].as_str().and_then(|digest| digest.strip_prefix("0x")).expect("a digest").to_owned();
+        (told["runs"].as_u64().expect("a number"), u64::from_str_radix(&digest, 16).expect("hexadecimal"))
+    };
+    let whole = swept(&["--jobs", "3"]);
+    let shares = ["slice:1/3", "slice:2/3", "slice:3/3"].map(|share| swept(&["--partition", share, "--jobs", "1"]));
+    let sum = shares.iter().fold((0, 0_u64), |sum, share| (sum.0 + share.0, sum.1.wrapping_add(share.1)));
+    assert_eq!(sum, whole);
+}
+
+#[test]
+fn a_sweep_may_be_longer_than_anybody_waits() {
+    let words = ["sweep", "light", "--seeds", "18446744073709551615", "--time-limit", "200ms"];
+    let told = Desk::new("endless").json(&words, 0);
+    assert_eq!(told["partial"], true);
+}
+
+#[test]
+fn the_environment_sets_what_no_flag_does() {
+    let desk = Desk::new("environment");
+    let told = |words: &[&str]| {
+        let mut command = desk.command(words);
+        command.env("KRAFTBED_SEED", "0x7").env("MADSIM_TEST_NUM", "3").env("KRAFTBED_SEEDS", "2");
+        Answer::of(command.output().expect("it starts"))
+    };
+    let run = |words: &[&str]| -> Value { serde_json::from_str(&told(words).stdout).expect("JSON") };
+    assert_eq!(run(&["run", "light", "--output", "json"])["seed"], 7);
+    assert_eq!(run(&["run", "light", "8", "--output", "json"])["seed"], 8);
+    assert_eq!(run(&["sweep", "light", "--output", "json"])["runs"], 2);
+    let wrong = Answer::of(desk.command(&["run", "light"]).env("KRAFTBED_SEED", "x").output().expect("it starts"));
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("KRAFTBED_SEED: \"x\" is no seed"), "{}", wrong.stderr);
+}
+
+#[test]
+fn an_interrupted_hunt_keeps_what_it_found() {
+    let desk = Desk::new("interrupted hunt");
+    let words = ["hunt", "canary", "vote_answered_before_sync", "--standard-seeds", "1000000"];
+    let mut hunt = desk.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut told = BufReader::new(hunt.stdout.take().expect("piped")).lines();
+    assert!(told.next().expect("a line").expect("text").starts_with("plant "));
+    let kill = Command::new("kill").args(["-TERM", &hunt.id().to_string()]).status().expect("kill is there");
+    assert!(kill.success());
+    let rest: Vec<String> = told.map_while(Result::ok).collect();
+    assert_eq!(hunt.wait().expect("it ends").code(), Some(143), "{rest:?}");
+    assert!(rest.last().expect("a summary").ends_with("; cut short"), "{rest:?}");
 }
 
 /// A sweep that is large enough to say so must have met what its scenarios promise: here, a disk that is replaced.

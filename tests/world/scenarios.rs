@@ -32,7 +32,7 @@ fn what_ships_passes() {
     let told: Vec<String> = result
         .failures
         .iter()
-        .map(|failure| format!("{} seed {}: {}", failure.path, failure.seed, failure.signature))
+        .map(|failure| format!("{} seed {}: {}", failure.named.path, failure.seed, failure.signature))
         .collect();
     assert!(result.runs > 60, "only {} runs: are the scenarios found?", result.runs);
     assert!(told.is_empty(), "{told:#?}");
