@@ -12,6 +12,7 @@
 //! and KAFKA-12158 (timers).
 
 use crate::check::{Drill, End, Handover, Interests, Ledger, Observation, Property, Seen, State, Violation, What};
+use crate::ids::ReplicaId;
 use crate::raft::message::{FetchRequest, FetchResponse, Fetched, Request, Response, ResponseBody};
 use crate::raft::view::RoleKind;
 use crate::record::RecordBatch;
@@ -36,6 +37,8 @@ pub struct HandoverIsPrompt {
 struct Owed {
     since: Instant,
     handover: Handover,
+    /// Whom the leader named first.
+    named: Option<ReplicaId>,
     /// Who campaigned first.
     campaigner: Option<usize>,
     /// Whether there is another leader.
@@ -97,16 +100,20 @@ impl Property for HandoverIsPrompt {
     }
 
     fn interests(&self) -> Interests {
-        Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN
+        Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN | Interests::ASKED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         let Observation { at, node, .. } = *seen.observation;
         if let What::HandedOver(handover) = seen.observation.what {
-            self.owed = Some(Owed { since: at, handover, campaigner: None, is_led: false });
+            self.owed = Some(Owed { since: at, handover, named: None, campaigner: None, is_led: false });
             return Ok(());
         }
         let Some(owed) = &mut self.owed else { return Ok(()) };
+        if let What::Asked { request } = seen.observation.what {
+            owed.hears(request);
+            return Ok(());
+        }
         let lie = match seen.ledger.node(node).and_then(|mirror| mirror.state) {
             Some(state) => owed.sees(at, node, &state),
             None => owed.sees_down(at, node),
@@ -135,13 +142,29 @@ impl Property for HandoverIsPrompt {
 }
 
 impl Owed {
+    /// The leader says who is to follow.
+    fn hears(&mut self, request: &Request) {
+        match request {
+            Request::EndQuorumEpoch(end) if end.epoch == self.handover.epoch => {
+                self.named = self.named.or(end.successors.first().map(|key| key.id));
+            }
+            _ => {}
+        }
+    }
+
     /// A node has changed its role or its epoch.
     fn sees(&mut self, at: Instant, node: usize, state: &State) -> Option<String> {
         let Handover { epoch: before, prompt, alone_for, .. } = self.handover;
         let took = at.since(self.since);
         if matches!(state.role, RoleKind::Prospective | RoleKind::Candidate) {
             let first = *self.campaigner.get_or_insert(node);
-            let is_alone = first == node || took >= alone_for || self.is_led;
+            let is_late = took >= alone_for || self.is_led;
+            if let Some(named) = self.named.filter(|named| *named != ReplicaId(first as u32) && !is_late) {
+                return Some(format!(
+                    "epoch {before} was resigned, node {named} is named first, and node {first} campaigns before it"
+                ));
+            }
+            let is_alone = first == node || is_late;
             return (!is_alone).then(|| {
                 format!("epoch {before} was resigned, node {first} campaigns, and node {node} does not hold back")
             });
@@ -238,7 +261,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::check::fixture::Stage;
+    use crate::check::fixture::{Stage, end};
     use crate::check::{Examined, Settle};
     use crate::ids::Epoch;
 
@@ -285,6 +308,21 @@ mod tests {
         stage.down(0).unwrap();
         stage.finish(settled).unwrap();
         assert!(asked(2, Some(0)).down(0).is_err());
+    }
+
+    #[test]
+    fn the_successor_that_is_named_first_is_the_first_to_campaign() {
+        let asked = |named: u32| {
+            let mut stage = led(HandoverIsPrompt::default());
+            stage.follows(2, 0, 2).unwrap();
+            let millis = Duration::from_millis;
+            let handover = Handover { epoch: Epoch(2), stops: None, prompt: millis(9), alone_for: millis(9) };
+            stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
+            stage.ask(0, &end(2, &[named, 3 - named])).unwrap();
+            stage.is(1, RoleKind::Prospective, 2)
+        };
+        asked(1).unwrap();
+        assert!(asked(2).unwrap_err().message.contains("node 2 is named first, and node 1 campaigns before it"));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use crate::check::{BatchMark, Damage, DiskView, Judge, Lapse, Observation, Prope
 use crate::history::{Ask, ClientId, Operation, Outcome};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::log::QuorumState;
-use crate::raft::message::{BeginQuorumEpochRequest, ErrorCode, Request, Response, ResponseBody, VoteRequest};
+use crate::raft::message::{
+    BeginQuorumEpochRequest, EndQuorumEpochRequest, ErrorCode, Request, Response, ResponseBody, VoteRequest,
+};
 use crate::raft::note::Note;
 use crate::raft::view::{RoleKind, View};
 use crate::raft::voters::{Voter, VoterSet};
@@ -63,6 +65,13 @@ pub fn key(node: u32) -> ReplicaKey {
 pub fn begin(leader: u32, epoch: u32) -> Request {
     let leader = Some(ReplicaId(leader));
     Request::BeginQuorumEpoch(BeginQuorumEpochRequest { epoch: Epoch(epoch), leader, voter: None, endpoints: vec![] })
+}
+
+/// Node 0, which led that epoch, says who should follow.
+pub fn end(epoch: u32, successors: &[u32]) -> Request {
+    let successors = successors.iter().copied().map(key).collect();
+    let leader = Some(ReplicaId(0));
+    Request::EndQuorumEpoch(EndQuorumEpochRequest { epoch: Epoch(epoch), leader, successors, endpoints: vec![] })
 }
 
 /// A candidate asks for a vote; its log ends at `offset` with a record of `last_epoch`.

@@ -13,6 +13,7 @@ use crate::check::drills::{CutOffFollowerDisturbsNobody, CutOffLeaderStepsDown};
 use crate::check::epochs_and_votes_move_forward::EpochsAndVotesMoveForward;
 use crate::check::flushed_is_durable::FlushedIsDurable;
 use crate::check::high_watermark_moves_forward::HighWatermarkMovesForward;
+use crate::check::leader_change_is_true::LeaderChangeIsTrue;
 use crate::check::leader_commits_own_epoch::LeaderCommitsOwnEpoch;
 use crate::check::leaders_are_elected::LeadersAreElected;
 use crate::check::leadership_announced_once::LeadershipAnnouncedOnce;
@@ -127,6 +128,7 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(CompletedIsDurable::default()),
         Box::new(RecoveryKeepsDurable::default()),
         Box::new(LeadershipAnnouncedOnce::default()),
+        Box::new(LeaderChangeIsTrue::default()),
         Box::new(MachinesAgree::default()),
         Box::new(ConsumersSeeCommitted::default()),
         Box::new(AckedWritesSurvive::default()),

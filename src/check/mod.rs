@@ -36,6 +36,7 @@ mod flushed_is_durable;
 mod high_watermark_moves_forward;
 mod interests;
 mod judge;
+mod leader_change_is_true;
 mod leader_commits_own_epoch;
 mod leaders_are_elected;
 mod leadership_announced_once;

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::client::link::{Call, Link, Voice};
+use crate::client::probe::Prober;
 use crate::client::wire::{Request, Response};
 use crate::client::{AskId, Input, Output, consume};
 use crate::ids::{Endpoint, Offset};
@@ -47,6 +48,10 @@ pub struct Truth {
     pub end: Offset,
     /// The topic.
     pub topic: String,
+    /// Its id.
+    pub topic_id: [u8; 16],
+    /// The cluster.
+    pub cluster: String,
 }
 
 /// An answer, judged.
@@ -70,6 +75,8 @@ pub struct Examiner {
     truth: Truth,
     voice: Voice,
     links: Vec<Link>,
+    /// What is asked before everything else.
+    prober: Prober,
     /// What is to be asked yet; the front is under way when `asked_at` says so.
     tasks: VecDeque<Task>,
     asked_at: Option<Instant>,
@@ -110,6 +117,8 @@ enum Ask {
     Wait,
     /// A record that is to be on a majority within a moment.
     Hasty,
+    /// A record that the leader alone is to have.
+    Alone,
     Tail {
         epoch: i32,
     },
@@ -153,6 +162,7 @@ impl Examiner {
         Examiner {
             voice: Voice::new("examiner", 0),
             links: Vec::new(),
+            prober: Prober::default(),
             tasks: VecDeque::new(),
             asked_at: None,
             producers: Vec::new(),
@@ -164,7 +174,7 @@ impl Examiner {
 
     /// Whether every question was answered.
     pub fn is_done(&self) -> bool {
-        self.tasks.is_empty()
+        self.tasks.is_empty() && self.prober.is_done()
     }
 
     /// Begins with a paper; what may have changed since the one before comes with it. Connects to every node the first time.
@@ -180,6 +190,7 @@ impl Examiner {
         if !self.links.is_empty() {
             return self.ask_next(now, out);
         }
+        self.prober.begin(&self.truth, connection(self.truth.nodes.len()), out);
         for (index, endpoint) in self.truth.nodes.iter().enumerate() {
             self.links.push(Link::connect(connection(index), endpoint.clone(), now + PATIENCE, out));
         }
@@ -188,6 +199,11 @@ impl Examiner {
     /// Takes an input and asks what is next; an answer is judged.
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) -> Option<Finding> {
         let finding = match input {
+            Input::Opened { connection } | Input::Frame { connection, .. } | Input::Closed { connection }
+                if self.prober.owns(connection) =>
+            {
+                self.prober.step(now, input, out)
+            }
             Input::Opened { connection } => {
                 let node = node_of(connection);
                 self.links[node].on_opened(&mut self.voice, now + PATIENCE, out);
@@ -211,7 +227,7 @@ impl Examiner {
     }
 
     fn ask_next(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if self.asked_at.is_some() {
+        if self.asked_at.is_some() || !self.prober.is_done() {
             return;
         }
         let Some(task) = self.tasks.front().cloned() else { return };
@@ -252,6 +268,7 @@ impl Examiner {
                 Request::Fetch { topic, leader_epoch: self.truth.epoch, from, wait_max: MOMENT, bytes_max: 1 << 16 }
             }
             Ask::Hasty => Request::Produce { topic, records: encoded(None, 1), timeout: MOMENT, acks: ACKS_ALL },
+            Ask::Alone => Request::Produce { topic, records: encoded(None, 1), timeout: PATIENCE, acks: ACKS_LEADER },
             Ask::Tail { epoch } => Request::Tail { topic, leader_epoch: epoch },
         }
     }
@@ -405,15 +422,17 @@ fn tasks_without(truth: &Truth, away: usize) -> VecDeque<Task> {
     .into()
 }
 
-/// What a leader without a majority must not say yes to: while it still leads, and when it does no more.
+/// What a leader without a majority must not say yes to: while it still leads, and when it does no more. Only who asks for
+/// no majority is served, as long as it leads.
 fn tasks_to_deny(truth: &Truth) -> VecDeque<Task> {
     let tail = Ask::Tail { epoch: -1 };
     [
-        ("a batch for a leader that is cut off", Ask::Hasty),
-        ("ListOffsets at a leader that is cut off", tail.clone()),
-        ("ListOffsets at a leader that was cut off long ago", tail),
+        ("a batch that a leader that is cut off is to have alone", Ask::Alone, Expect::Error(0)),
+        ("a batch for a leader that is cut off", Ask::Hasty, Expect::Denied),
+        ("ListOffsets at a leader that is cut off", tail.clone(), Expect::Denied),
+        ("ListOffsets at a leader that was cut off long ago", tail, Expect::Denied),
     ]
-    .map(|(question, ask)| Task { question, node: truth.leader, ask, expect: Expect::Denied })
+    .map(|(question, ask, expect)| Task { question, node: truth.leader, ask, expect })
     .into()
 }
 
@@ -443,6 +462,9 @@ fn node_of(connection: ConnectionId) -> usize {
 
 /// A majority must have a batch before it is acknowledged.
 const ACKS_ALL: i16 = -1;
+
+/// The leader's own disk is enough.
+const ACKS_LEADER: i16 = 1;
 
 /// How long the examiner would wait at most; the judge is less patient.
 const PATIENCE: Duration = Duration::from_secs(30);

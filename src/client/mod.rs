@@ -33,6 +33,7 @@ pub mod examiner;
 pub mod link;
 pub mod operation;
 pub mod outcome;
+mod probe;
 pub mod producer;
 pub mod quorum_info;
 pub mod session;

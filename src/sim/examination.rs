@@ -12,13 +12,16 @@ impl World<'_> {
     pub(crate) fn begin_examination(&mut self, paper: Paper) {
         let Some(leader) = self.leader() else { return };
         let Some(view) = self.hosts[leader.index()].view() else { return };
+        let Some(config) = self.hosts[leader.index()].node().map(|node| node.config()) else { return };
         let truth = Truth {
             nodes: (0..self.hosts.len() as u32).map(|id| listener(HostId(id)).endpoint).collect(),
             voters: self.plan.voters as usize,
             leader: leader.index(),
             epoch: view.epoch.as_i32(),
             end: self.court.judge().ledger().committed_end(),
-            topic: "__cluster_metadata".to_owned(),
+            topic: config.topic.to_string(),
+            topic_id: config.topic_id,
+            cluster: config.cluster_id.to_string(),
         };
         let mut outputs = Vec::new();
         let examiner = self.examiner.get_or_insert_with(|| Examiner::new(truth.clone()));

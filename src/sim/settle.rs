@@ -197,6 +197,8 @@ impl World<'_> {
                     self.begin_examination(Paper::Calm);
                 }
             }
+            // Who is asked much is given time to answer: the judge counts it.
+            Some((_, until)) if until <= self.now && self.is_examined_until(until) => {}
             Some((since, until)) if until <= self.now => {
                 match self.leader().filter(|_| since < until && !self.drills.have_begun()) {
                     Some(leader) => {
@@ -208,6 +210,12 @@ impl World<'_> {
             }
             Some(_) => {}
         }
+    }
+
+    /// Whether answers are still awaited, and may be: twice as long as the calm was to last.
+    fn is_examined_until(&self, until: Instant) -> bool {
+        let is_asked = self.examiner.as_ref().is_some_and(|examiner| !examiner.is_done());
+        is_asked && self.now < until + self.settle.calm_for
     }
 
     /// Everybody follows one leader, has all it has, and no client waits.

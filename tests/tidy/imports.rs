@@ -55,7 +55,7 @@ pub const CRATES: &[(&str, &str)] = &[
     ("ruzstd", "record"),
     // Message structs of the wire, and the type of their ids. Raft speaks no version.
     ("kafka_protocol", "protocol node client"),
-    ("uuid", "node"),
+    ("uuid", "node client"),
     // Positions of keys in scenario files, which serde_json does not keep.
     ("jsonc_parser", "scenario"),
     // quorum-state is JSON on disk; the rest is what people and tools read.

@@ -11,17 +11,23 @@
 //! start 0  down 0               it starts, it goes down
 //! grant 1 0@4                   node 1 answers that it votes for node 0 in epoch 4, whose log ends at `end=4@2`
 //! fetch 1 4@2 epoch=2           node 1 fetches from offset 4, its last record of epoch 2
+//! begin 1 0@4 leader=0 voters=0/1/2 granting=0/1   its machine is given the LEADER_CHANGE at offset 0 of epoch 4
+//! hand 0 4                      node 0, which leads epoch 4 of a quiet cluster, is asked to resign
+//! leave 0 4 to=2/1              it says who should follow
 //! ```
 
 use std::error::Error;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
-use kraftbed::check::{BatchMark, Damage, DiskView, Judge, Observation, Options, Violation, What};
+use kraftbed::check::{BatchMark, Damage, DiskView, Handover, Judge, Observation, Options, Violation, What};
 use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::log::{EpochIndex, MetaProperties, ProducerTable, QuorumState, Recovered};
-use kraftbed::raft::message::{ErrorCode, FetchRequest, Response, ResponseBody, SaidHighWatermark, VoteRequest};
+use kraftbed::raft::message::{
+    EndQuorumEpochRequest, ErrorCode, FetchRequest, Response, ResponseBody, SaidHighWatermark, VoteRequest,
+};
 use kraftbed::raft::{Request, RoleKind, View, Voter, VoterSet};
-use kraftbed::time::Instant;
+use kraftbed::record::{BatchBuilder, ControlRecord, RecordBatch};
+use kraftbed::time::{Instant, Timestamp};
 
 type Failure = Box<dyn Error>;
 
@@ -61,6 +67,8 @@ impl Runner for Court {
         let first: usize = args.next_pos().ok_or("a number is missing")?.parse()?;
         let seen = match command.name.as_str() {
             "cluster" => {
+                // Another history, another judge.
+                *self = Court::default();
                 let voter = |id| Voter { key: ReplicaKey::of(ReplicaId(id)), endpoints: vec![] };
                 self.voters = VoterSet::new((0..first as u32).map(voter).collect());
                 self.nodes = (0..first).map(|_| Actor::default()).collect();
@@ -97,18 +105,20 @@ impl Runner for Court {
                     Response { error: ErrorCode::None, epoch: Epoch(epoch), leader: None, endpoint: None, body };
                 self.see(first, |_, _| What::Answered { request: &request, response: &response })
             }
-            "fetch" => {
-                let (offset, last) = at(args.next_pos().ok_or("from where?")?)?;
-                let request = Request::Fetch(FetchRequest {
-                    replica: Some(ReplicaKey::of(ReplicaId(first as u32))),
-                    epoch: Epoch(args.take_key("epoch").map_or(Ok(0), str::parse)?),
-                    offset: Some(Offset(offset)),
-                    last_epoch: Some(Epoch(last)),
-                    high_watermark: SaidHighWatermark::Known(None),
-                    max_wait: std::time::Duration::ZERO,
-                    max_bytes: 1,
-                });
+            "fetch" | "leave" => {
+                let request = asked(&command.name, first as u32, &mut args)?;
                 self.see(first, |_, _| What::Asked { request: &request })
+            }
+            "begin" => {
+                let batch = leader_change(&mut args)?;
+                let (batches, end) = ([batch.clone()], batch.end());
+                self.see(first, |_, _| What::Applied { batches: &batches, end, machine: 0 })
+            }
+            "hand" => {
+                let epoch = Epoch(args.next_pos().ok_or("which epoch?")?.parse()?);
+                let moment = std::time::Duration::from_millis(50);
+                let handover = Handover { epoch, stops: None, prompt: moment, alone_for: moment };
+                self.see(first, |_, _| What::HandedOver(handover))
             }
             other => return Err(format!("unknown command {other}").into()),
         };
@@ -231,6 +241,45 @@ fn mark(text: &str) -> Result<BatchMark, Failure> {
 fn at(text: &str) -> Result<(u64, u32), Failure> {
     let (number, epoch) = text.split_once('@').ok_or("number@epoch?")?;
     Ok((number.parse()?, epoch.parse()?))
+}
+
+/// What a node asks its peers, as a command describes it.
+fn asked(name: &str, node: u32, args: &mut ArgumentConsumer<'_>) -> Result<Request, Failure> {
+    if name == "leave" {
+        return Ok(Request::EndQuorumEpoch(EndQuorumEpochRequest {
+            epoch: Epoch(args.next_pos().ok_or("which epoch?")?.parse()?),
+            leader: Some(ReplicaId(node)),
+            successors: replicas(args, "to")?.into_iter().map(ReplicaKey::of).collect(),
+            endpoints: vec![],
+        }));
+    }
+    let (offset, last) = at(args.next_pos().ok_or("from where?")?)?;
+    Ok(Request::Fetch(FetchRequest {
+        replica: Some(ReplicaKey::of(ReplicaId(node))),
+        epoch: Epoch(args.take_key("epoch").map_or(Ok(0), str::parse)?),
+        offset: Some(Offset(offset)),
+        last_epoch: Some(Epoch(last)),
+        high_watermark: SaidHighWatermark::Known(None),
+        max_wait: std::time::Duration::ZERO,
+        max_bytes: 1,
+    }))
+}
+
+/// The record that begins an epoch, as a command describes it.
+fn leader_change(args: &mut ArgumentConsumer<'_>) -> Result<RecordBatch, Failure> {
+    let (base, epoch) = at(args.next_pos().ok_or("where?")?)?;
+    let record = ControlRecord::LeaderChange {
+        leader: replica(args, "leader")?.ok_or("whose?")?,
+        voters: replicas(args, "voters")?,
+        granting: replicas(args, "granting")?,
+    };
+    Ok(BatchBuilder::control(Offset(base), Epoch(epoch), Timestamp(0), &[record]))
+}
+
+/// `0/2`.
+fn replicas(args: &mut ArgumentConsumer<'_>, key: &str) -> Result<Vec<ReplicaId>, Failure> {
+    let ids = args.take_key(key).unwrap_or_default().split('/').filter(|id| !id.is_empty());
+    ids.map(|id| Ok(ReplicaId(id.parse()?))).collect()
 }
 
 fn replica(args: &mut ArgumentConsumer<'_>, key: &str) -> Result<Option<ReplicaId>, Failure> {
