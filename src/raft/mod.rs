@@ -75,7 +75,8 @@
 //! Where `KafkaRaftClient` crashes, hangs or spins, this replica answers an error, drops, or backs off:
 //!
 //! - a node that is told to stop while it campaigns may win in Java, and resigns at once: here it stands back;
-//! - the last of a quorum to stop waits out its deadline in Java: here it stops when nobody else can be elected;
+//! - the last of a quorum to stop waits out its deadline in Java: here it stops when nobody else can be elected; nor does a
+//!   voter wait that has not led and knows no leader, as when all of a quorum are asked to stop together;
 //! - an INVALID_REQUEST answer, or an answer of the wrong kind, kills Java: here a pause for that peer;
 //! - a message that names another leader of the epoch, or the receiver itself, kills Java: here INVALID_REQUEST to a request,
 //!   [`Note::Contradiction`], nothing changed but a later epoch;

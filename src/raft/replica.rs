@@ -203,6 +203,9 @@ impl Replica {
             }
             Input::Shutdown { deadline } => {
                 if self.ctx.leaving.is_none() {
+                    // Only who has led owes anybody a successor.
+                    let has_led = matches!(self.role, Role::Leader(_) | Role::Resigned(_));
+                    let deadline = if has_led { deadline } else { self.ctx.instant() };
                     self.ctx.leaving = Some(Leaving::Until(deadline));
                 }
             }
@@ -302,8 +305,8 @@ impl Replica {
     }
 
     /// A requested shutdown: leave leadership (the leader's poll does), wait for a successor, close the log. (Kafka:
-    /// `GracefulShutdown`; observers, lone voters and followers need not wait. Nor does the last of a quorum to stop: Java
-    /// waits out its deadline for a successor that cannot be elected.)
+    /// `GracefulShutdown`; observers, lone voters and followers need not wait. Nor does the last of a quorum to stop, nor
+    /// a voter that never led and knows no leader: Java waits out its deadline then.)
     fn leave(&mut self) {
         let Some(Leaving::Until(deadline)) = self.ctx.leaving else { return };
         if matches!(self.role, Role::Leader(_)) && deadline > self.ctx.instant() && !self.ctx.is_only_voter() {
