@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fs;
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,9 +17,11 @@ use crate::campaign::bench::limits::Limits;
 use crate::campaign::bench::{Load, Measured, Options, Row, bench, floor};
 use crate::cli::serve::key_and_value;
 use crate::cli::show;
+use crate::cli::stdout::{Unwritten, say};
 use crate::outcome::Exit;
 use crate::scenario::text::parse_duration;
 use crate::server::clock::wall;
+use crate::server::signals::Signals;
 
 /// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
@@ -108,6 +111,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         directory: directory.clone(),
     };
     let bar = progress();
+    // Quorums and floors are processes of their own, which must end with this one.
+    let mut signals = Signals::catch()?;
+    let mut is_interrupted = false;
     let measured = bench(&options, |what, done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
@@ -115,6 +121,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         if bar.is_hidden() {
             eprintln!("{done}/{total} {what}");
         }
+        is_interrupted |= signals.take() > 0;
+        if is_interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     bar.finish_and_clear();
     let _ = fs::remove_dir_all(&directory);
@@ -132,11 +140,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         misses.extend(worse(&result, old, arguments.tolerance)?);
     }
     match arguments.output.as_str() {
-        "json" => println!("{result:#}"),
-        _ => print(&result, &file),
+        "json" => say(format_args!("{result:#}"))?,
+        _ => print(&result, &file)?,
     }
     misses.iter().for_each(|miss| eprintln!("missed: {miss}"));
-    Ok(if misses.is_empty() { Exit::Passed } else { Exit::Missed })
+    Ok(match (is_interrupted, misses.is_empty()) {
+        (true, _) => Exit::Interrupted,
+        (false, true) => Exit::Passed,
+        (false, false) => Exit::Missed,
+    })
 }
 
 fn progress() -> ProgressBar {
@@ -157,6 +169,7 @@ fn result_json(measured: &Measured) -> Value {
         measured.limits;
     json!({
         "version": 1,
+        "partial": measured.is_partial,
         "limits": {
             "fdatasync_p50_us": fdatasync_p50_us,
             "fdatasync_per_second": fdatasync_per_second,
@@ -189,16 +202,16 @@ fn row_json(row: &Row) -> Value {
     })
 }
 
-fn print(result: &Value, file: &Path) {
+fn print(result: &Value, file: &Path) -> Result<(), Unwritten> {
     let limits = &result["limits"];
-    println!(
+    say(format_args!(
         "limits: fdatasync p50 {} us, {:.0}/s; loopback round trip p50 {} us; sequential write {:.0} MB/s",
         limits["fdatasync_p50_us"],
         limits["fdatasync_per_second"].as_f64().unwrap_or(0.0),
         limits["loopback_round_trip_p50_us"],
         limits["sequential_write_mb_per_second"].as_f64().unwrap_or(0.0)
-    );
-    println!(
+    ))?;
+    say(format_args!(
         "{:<42} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>8} {:>7} {:>6}  {:>10} {:>8} {:>6} {:>6}",
         "load",
         "records/s",
@@ -215,13 +228,13 @@ fn print(result: &Value, file: &Path) {
         "its p50",
         "rate",
         "p50"
-    );
+    ))?;
     let none = Vec::new();
     let rows = result["rows"].as_array().unwrap_or(&none).iter();
     for (row, floor) in rows.zip(result["floor"].as_array().unwrap_or(&none)) {
         let number = |of: &Value, key: &str| of[key].as_f64().unwrap_or(0.0);
         let seconds = number(row, "seconds");
-        println!(
+        say(format_args!(
             "{:<42} {:>10.0} {:>8.2} {:>8} {:>8} {:>8} {:>8} {:>9} {:>8.1} {:>7.0} {:>6.2}  {:>10.0} {:>8} {:>6.2} {:>6.2}",
             name(row),
             number(row, "records_per_second"),
@@ -238,10 +251,10 @@ fn print(result: &Value, file: &Path) {
             number(floor, "p50_us"),
             number(row, "records_per_second") / number(floor, "records_per_second"),
             number(row, "p50_us") / number(floor, "p50_us").max(1.0)
-        );
+        ))?;
     }
-    println!("cpu is in cores, all processes together; the last two columns are shares of the floor");
-    println!("result: {}", file.display());
+    say(format_args!("cpu is in cores, all processes together; the last two columns are shares of the floor"))?;
+    say(format_args!("result: {}", file.display()))
 }
 
 fn parse_load(text: &str) -> Result<Load, String> {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::campaign::torture::{Fault, Options, Round, Torture, Trouble};
 use crate::cli::serve::key_and_value;
 use crate::cli::show;
+use crate::cli::stdout::{Unwritten, say};
 use crate::outcome::Exit;
 use crate::scenario::text::parse_duration;
 use crate::server::load::ledger::Promise;
@@ -77,7 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         let mut drawn = None;
         match torture.round(number, |round| drawn = Some(round.clone())) {
             Ok(round) => {
-                tally.say(&line(&round));
+                tally.tell(&round)?;
                 tally.rounds.push(round);
             }
             Err(trouble) => {
@@ -99,8 +100,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         remove_data(&directory)?;
     }
     match arguments.output.as_str() {
-        "json" => println!("{:#}", tally.json(exit)),
-        _ => tally.print(&directory, exit),
+        "json" => say(format_args!("{:#}", tally.json(exit)))?,
+        _ => tally.print(&directory, exit)?,
     }
     Ok(exit)
 }
@@ -155,10 +156,8 @@ fn remove_data(directory: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 impl Tally<'_> {
-    fn say(&self, line: &str) {
-        if self.arguments.output == "text" {
-            println!("{line}");
-        }
+    fn tell(&self, round: &Round) -> Result<(), Unwritten> {
+        if self.arguments.output == "text" { say(line(round)) } else { Ok(()) }
     }
 
     fn exit(&self) -> Exit {
@@ -188,29 +187,36 @@ impl Tally<'_> {
             || exceeds(times.last(), self.arguments.next_ack_max)
     }
 
-    fn print(&self, directory: &Path, exit: Exit) {
-        println!();
+    fn print(&self, directory: &Path, exit: Exit) -> Result<(), Unwritten> {
+        say("")?;
         for fault in Fault::ALL {
             let times = self.next_acks(fault);
             let Some(most) = times.last() else { continue };
             let median = times[times.len() / 2];
-            println!("{:<16} {:>4} rounds, next ack after {median:.2?}, at most {most:.2?}", fault.name(), times.len());
+            say(format_args!(
+                "{:<16} {:>4} rounds, next ack after {median:.2?}, at most {most:.2?}",
+                fault.name(),
+                times.len()
+            ))?;
         }
         if let Some((round, trouble)) = &self.failed {
-            println!("FAILED {}", line(round));
-            println!("{trouble}");
-            println!("files: {}", directory.display());
-            println!("again: kraftbed torture --seed {} --first {} --rounds 1", self.arguments.seed, round.number);
+            say(format_args!("FAILED {}", line(round)))?;
+            say(trouble)?;
+            say(format_args!("files: {}", directory.display()))?;
+            say(format_args!(
+                "again: kraftbed torture --seed {} --first {} --rounds 1",
+                self.arguments.seed, round.number
+            ))?;
         }
         let acked: u64 = self.rounds.iter().map(|round| round.records[0]).sum();
-        println!(
+        say(format_args!(
             "{} rounds: {} clean, {} failed; {acked} records acknowledged, all of them there, in {:.0?}",
             self.rounds.len() + usize::from(self.failed.is_some()),
             self.rounds.len(),
             usize::from(self.failed.is_some()),
             self.took
-        );
-        println!("{}", exit.word());
+        ))?;
+        say(exit.word().to_uppercase())
     }
 
     fn json(&self, exit: Exit) -> Value {

@@ -108,3 +108,33 @@ fn torture_hurts_a_quorum_and_finds_it_whole() {
     }
     panic!("no quorum came up:\n{told}");
 }
+
+#[test]
+fn bench_measures_a_quorum_beside_its_floor() {
+    let mut told = String::new();
+    for base in (32_100..32_700).step_by(97) {
+        let base = base.to_string();
+        let load = ["--nodes", "3", "--record-bytes", "100", "--in-flight", "1,64/2", "--time", "300ms"];
+        let bounds = ["--threshold", "p50<1us", "--threshold", "records_per_second>1"];
+        let (out, error, code) =
+            run(&[&["bench", "--base-port", &base, "--output", "json"][..], &load, &bounds].concat());
+        told += &format!("{out}\n{error}\n");
+        if error.contains("cannot listen") || error.contains("cannot serve metrics") {
+            continue;
+        }
+        let result: serde_json::Value = serde_json::from_str(&out).expect("one JSON object");
+        for part in ["rows", "floor"] {
+            let rows = result[part].as_array().expect("rows");
+            assert_eq!(rows.len(), 2, "{told}");
+            assert!(rows.iter().all(|row| row["records_per_second"].as_f64() > Some(0.0)), "{told}");
+            assert!(rows.iter().all(|row| row["p50_us"].as_u64() <= row["p99_us"].as_u64()), "{told}");
+        }
+        assert!(result["rows"][0]["syncs"].as_u64() > Some(0), "every commit is synced: {told}");
+        assert!(result["limits"]["fdatasync_p50_us"].as_u64() > Some(0), "{told}");
+        // No quorum commits within a microsecond: that bound is missed, the other is kept.
+        assert!(error.contains("✗ p50<1us") && error.contains("✓ records_per_second>1"), "{told}");
+        assert_eq!(code, Some(7), "{told}");
+        return;
+    }
+    panic!("no quorum came up:\n{told}");
+}

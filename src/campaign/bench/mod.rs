@@ -93,6 +93,8 @@ pub struct Measured {
     pub rows: Vec<Row>,
     /// The floor under each of them.
     pub floor: Vec<Row>,
+    /// Whether it was told to stop before everything was measured.
+    pub is_partial: bool,
 }
 
 /// Why something could not be measured.
