@@ -93,11 +93,16 @@ fn quorum(table: &mut Table<'_>, node: usize) {
             row.log_end_offset == end && row.last_fetch_timestamp != -1 && row.last_caught_up_timestamp != -1
         };
         let observers = (truth.voters as i32..truth.nodes.len() as i32).chain([OBSERVER.0]);
+        // One that lost its directory is another observer of the same id, and the one it was is remembered for a while.
+        let mut observing = ids(&ours.observers);
+        observing.dedup();
+        let has_all = |id: &i32| ours.observers.iter().any(|row| row.replica_id.0 == *id && is_at_end(row));
         is_named
             && (ours.error_code, ours.high_watermark) == (0, end)
             && ids(&ours.current_voters).into_iter().eq(0..truth.voters as i32)
-            && observers.eq(ids(&ours.observers))
-            && ours.current_voters.iter().chain(&ours.observers).all(is_at_end)
+            && ours.current_voters.iter().all(is_at_end)
+            && observing.iter().all(has_all)
+            && observers.eq(observing)
     };
     table.ask((node, "DescribeQuorum"), (Api::DescribeQuorum, 2), &body, is_right);
 }
