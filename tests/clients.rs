@@ -1,177 +1,116 @@
-//! Unmodified Kafka clients against a quorum of three processes. A client that is not installed shows as ignored, with
-//! the reason, and as failed where `KRAFTBED_REQUIRE_CLIENTS=1`.
+//! Unmodified Kafka clients against a quorum of three processes. A client that cannot be had shows as ignored, with the
+//! reason, and as failed where `KRAFTBED_REQUIRE_CLIENTS=1`.
+//!
+//! Where `KRAFTBED_CLIENTS_BOOTSTRAP` names a Kafka, the same clients write to it and read from it instead, to topics that
+//! begin with `KRAFTBED_CLIENTS_TOPIC` and that it makes by itself; what takes a quorum of ours is then ignored.
+//!
+//! | file | is |
+//! |---|---|
+//! | `tools.rs`, `programs/` | where clients come from, and what drives them, each in its own language |
+//! | `load.rs` | a client that writes, and what it says |
+//! | `stage.rs` | a quorum, and its faults |
+//! | `judge.rs` | what was told against what is there |
+//! | `client.rs` | what every client must do |
+//! | `programs.rs`, `kcat.rs`, `java.rs` | the clients, and what each is asked beyond that |
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "real processes, files, ports and clocks")]
 
+#[path = "clients/client.rs"]
+mod client;
+#[path = "clients/judge.rs"]
+mod judge;
+#[path = "clients/kcat.rs"]
+mod kcat;
+#[path = "clients/load.rs"]
+mod load;
+#[path = "clients/programs.rs"]
+mod programs;
 #[path = "support/quorum.rs"]
 mod quorum;
+#[path = "clients/stage.rs"]
+mod stage;
+#[path = "clients/tools.rs"]
+mod tools;
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
 use std::thread;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use quorum::Quorum;
+use tools::Tool;
 
-type Test = fn() -> Result<(), Failed>;
+/// One test: what it needs, and what it does.
+struct Case {
+    name: String,
+    tool: Option<Tool>,
+    /// Whether it takes processes and disks of our own.
+    is_of_ours: bool,
+    test: Box<dyn FnOnce() -> Result<(), Failed> + Send>,
+}
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let tests: [(&str, Test); 5] = [
-        ("kcat_lists_the_topic_and_its_leader", lists),
-        ("kcat_reads_what_kcat_wrote", writes_and_reads),
-        ("kcat_writes_idempotently", writes_idempotently),
-        ("kcat_writes_through_a_rolling_restart", survives_a_rolling_restart),
-        ("kcat_loses_nothing_acknowledged_when_the_leader_is_killed", survives_a_killed_leader),
-    ];
-    let is_required = std::env::var("KRAFTBED_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
-    let absence = kcat_is_missing();
-    let trials = tests.into_iter().map(|(name, test)| match &absence {
-        None => Trial::test(name, test),
-        Some(reason) if is_required => {
-            let reason = reason.clone();
-            Trial::test(name, move || Err(reason.into()))
-        }
-        Some(reason) => Trial::test(name, || Ok(())).with_kind(reason).with_ignored_flag(true),
-    });
+    let mut arguments = Arguments::from_args();
+    // Clients are many threads each, and a quorum is three more processes: more at once only starve one another.
+    arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
+    let cases = cases();
+    let is_wanted = |case: &Case| !arguments.list && is_selected(&arguments, &case.name);
+    let mut needed: Vec<Tool> = cases.iter().filter(|case| is_wanted(case)).filter_map(|case| case.tool).collect();
+    needed.sort();
+    needed.dedup();
+    let missing = prepare(&needed);
+    let trials = cases.into_iter().map(|case| trial(case, &missing));
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-fn lists() -> Result<(), Failed> {
-    let quorum = Quorum::start("kcat-lists", 3);
-    let (leader, _) = quorum.await_leader(0);
-    for id in 1..=3 {
-        let listing = quorum.wait_for("metadata that names the leader", || {
-            let listing = kcat(&[&["-b", &format!("localhost:{}", quorum.port(id)), "-L"]], "").ok()?;
-            listing.contains(&format!("partition 0, leader {leader}, replicas: 1,2,3")).then_some(listing)
-        });
-        expect(listing.contains("3 brokers"), "three brokers", &listing)?;
-        expect(listing.contains("topic \"__cluster_metadata\" with 1 partitions"), "the one topic", &listing)?;
+fn cases() -> Vec<Case> {
+    let case = |name: String, tool, is_of_ours, test| Case { name, tool, is_of_ours, test };
+    let mut cases: Vec<Case> = Vec::new();
+    let judge = Box::new(judge::objects_to_every_kind_of_loss);
+    cases.push(case("the_judge_objects_to_every_kind_of_loss".into(), None, false, judge));
+    for client in [kcat::client()].into_iter().chain(programs::clients()) {
+        let reads = move || client.reads_what_it_wrote();
+        cases.push(case(format!("{}_reads_what_it_wrote", client.name), Some(client.tool), false, Box::new(reads)));
+        let survives = move || client.survives_every_fault();
+        cases.push(case(format!("{}_survives_every_fault", client.name), Some(client.tool), true, Box::new(survives)));
     }
-    Ok(())
+    for (name, test) in kcat::tests() {
+        cases.push(case(name.into(), Some(Tool::Kcat), true, Box::new(test)));
+    }
+    cases
 }
 
-fn writes_and_reads() -> Result<(), Failed> {
-    let quorum = Quorum::start("kcat-writes", 3);
-    quorum.await_leader(0);
-    let written = lines(0..500);
-    kcat(&[&["-b", &quorum.bootstrap(), "-P"], TOPIC], &written)?;
-    equal(&read_back(&quorum)?, &written)
+/// As libtest selects.
+fn is_selected(arguments: &Arguments, name: &str) -> bool {
+    let matches = |filter: &String| if arguments.exact { name == filter } else { name.contains(filter.as_str()) };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
 }
 
-fn writes_idempotently() -> Result<(), Failed> {
-    let quorum = Quorum::start("kcat-idempotent", 3);
-    quorum.await_leader(0);
-    let written = lines(0..500);
-    kcat(&[&["-b", &quorum.bootstrap(), "-P"], TOPIC, IDEMPOTENT], &written)?;
-    equal(&read_back(&quorum)?, &written)
+/// Makes the tools ready, side by side; those that cannot be had, with the reason.
+fn prepare(tools: &[Tool]) -> BTreeMap<Tool, String> {
+    thread::scope(|scope| {
+        let all: Vec<_> = tools.iter().map(|&tool| (tool, scope.spawn(move || tool.prepare()))).collect();
+        let told = all.into_iter().map(|(tool, made)| (tool, made.join().expect("preparing does not panic")));
+        told.filter_map(|(tool, made)| Some((tool, made.err()?))).collect()
+    })
 }
 
-/// kcat is fed in two halves, and between them the leader dies. kcat ends with 0 only when all it read was acknowledged.
-fn survives_a_killed_leader() -> Result<(), Failed> {
-    let mut quorum = Quorum::start("kcat-killed", 3);
-    let (leader, epoch) = quorum.await_leader(0);
-    let mut writer = Command::new("kcat")
-        .args(["-b", &quorum.bootstrap(), "-P"])
-        .args(TOPIC)
-        .args(IDEMPOTENT)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let mut input = writer.stdin.take().expect("invariant: it was piped");
-    let (first, second) = (lines(0..2000), lines(2000..4000));
-    let feeder = thread::Builder::new().spawn(move || -> std::io::Result<()> {
-        for half in [first, second] {
-            for piece in half.as_bytes().chunks(1000) {
-                input.write_all(piece)?;
-                thread::sleep(std::time::Duration::from_millis(20));
-            }
+fn trial(case: Case, missing: &BTreeMap<Tool, String>) -> Trial {
+    let ignored = |reason: String| Trial::test(case.name.clone(), || Ok(())).with_kind(reason).with_ignored_flag(true);
+    if case.is_of_ours && is_set("KRAFTBED_CLIENTS_BOOTSTRAP") {
+        return ignored("takes a quorum of its own".into());
+    }
+    match case.tool.and_then(|tool| missing.get(&tool)) {
+        None => Trial::test(case.name, case.test),
+        Some(reason) if std::env::var("KRAFTBED_REQUIRE_CLIENTS").is_ok_and(|value| value == "1") => {
+            let reason = reason.clone();
+            Trial::test(case.name, move || Err(reason.into()))
         }
-        Ok(())
-    })?;
-    quorum.wait_for("some records on the leader's stdout", || {
-        (quorum.said(leader, "stdout").lines().count() > 100).then_some(())
-    });
-    quorum.kill(leader);
-    feeder.join().expect("the feeder does not panic")?;
-    let status = quorum.wait_for("an end of kcat", || writer.try_wait().ok().flatten());
-    expect(status.success(), "every record acknowledged", &format!("{status}"))?;
-    let (successor, _) = quorum.await_leader(epoch);
-    expect(successor != leader, "another leader", &format!("node {successor} again"))?;
-    equal(&read_back(&quorum)?, &lines(0..4000))?;
-    quorum.launch(leader);
-    quorum.await_listening(leader);
-    equal(&read_back(&quorum)?, &lines(0..4000))
-}
-
-fn survives_a_rolling_restart() -> Result<(), Failed> {
-    let mut quorum = Quorum::start("kcat-rolling", 3);
-    quorum.await_leader(0);
-    for id in 1..=3 {
-        let number = u32::try_from(id).expect("invariant: ids are small");
-        let status = quorum.terminate(id);
-        expect(status.code() == Some(0), "exit 0 on SIGTERM", &format!("{status}"))?;
-        let written = lines(number * 100 - 100..number * 100);
-        kcat(&[&["-b", &quorum.bootstrap(), "-P"], TOPIC, IDEMPOTENT], &written)?;
-        quorum.launch(id);
-        quorum.await_listening(id);
-    }
-    equal(&read_back(&quorum)?, &lines(0..300))
-}
-
-/// Everything from the beginning to the end of the log.
-fn read_back(quorum: &Quorum) -> Result<String, Failed> {
-    kcat(&[&["-b", &quorum.bootstrap(), "-C", "-o", "beginning", "-e", "-q"], TOPIC], "")
-}
-
-/// Runs kcat to its end with `input`, and gives its stdout.
-fn kcat(arguments: &[&[&str]], input: &str) -> Result<String, Failed> {
-    // timeout(1) ends a kcat that waits for ever, which is its default.
-    let mut process = Command::new("timeout")
-        .args(["60", "kcat"])
-        .args(arguments.concat())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    process.stdin.take().expect("invariant: it was piped").write_all(input.as_bytes())?;
-    let output = process.wait_with_output()?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(format!("kcat: {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into()),
+        Some(reason) => ignored(reason.clone()),
     }
 }
 
-/// Why kcat cannot be run; `None` when it can.
-fn kcat_is_missing() -> Option<String> {
-    match Command::new("kcat").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status() {
-        Ok(_) => None,
-        Err(error) => Some(format!("kcat is not installed: {error}")),
-    }
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some()
 }
 
-fn lines(range: std::ops::Range<u32>) -> String {
-    range.map(|number| format!("record {number}\n")).collect()
-}
-
-fn expect(holds: bool, expected: &str, found: &str) -> Result<(), Failed> {
-    match holds {
-        true => Ok(()),
-        false => Err(format!("expected {expected}, found {found}").into()),
-    }
-}
-
-/// Compares line by line, so that a failure names the first difference and not four thousand lines.
-fn equal(found: &str, expected: &str) -> Result<(), Failed> {
-    let (count, expected_count) = (found.lines().count(), expected.lines().count());
-    let difference = found.lines().zip(expected.lines()).enumerate().find(|(_, (found, expected))| found != expected);
-    match difference {
-        Some((index, (found, expected))) => Err(format!("line {index}: expected {expected:?}, found {found:?}").into()),
-        None if count != expected_count => Err(format!("expected {expected_count} records, found {count}").into()),
-        None => Ok(()),
-    }
-}
-
-const TOPIC: &[&str] = &["-t", "__cluster_metadata"];
-
-const IDEMPOTENT: &[&str] = &["-X", "enable.idempotence=true"];
+/// How many tests run at once.
+const AT_ONCE: usize = 2;

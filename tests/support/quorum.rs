@@ -140,10 +140,15 @@ impl Quorum {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(&mut self, id: usize) -> ExitStatus {
-        let process = self.nodes[id - 1].process.as_ref().expect("the node runs");
-        let sent = Command::new("kill").arg(process.id().to_string()).status().expect("kill(1) exists");
-        assert!(sent.success(), "the process is ours");
+        self.signal(id, "TERM");
         self.await_end(id)
+    }
+
+    /// Sends a signal, by its name without SIG.
+    pub fn signal(&self, id: usize, name: &str) {
+        let process = self.nodes[id - 1].process.as_ref().expect("the node runs");
+        let sent = Command::new("kill").args(["-s", name, &process.id().to_string()]).status();
+        assert!(sent.expect("kill(1) exists").success(), "the process is ours");
     }
 
     /// Waits until a node ends, and how it did.

@@ -1,0 +1,207 @@
+//! A client's process that writes until it is told to stop, and what it says was acknowledged.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+
+/// What a client says of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is in the log, at this offset.
+    Acked { value: u64, offset: u64 },
+    /// The client gave up.
+    Failed { value: u64, why: String },
+}
+
+/// How a client is spoken to.
+pub struct Speech {
+    /// What a line says, if it is about a record.
+    pub understand: Box<dyn FnMut(&str) -> Option<Told> + Send>,
+    pub stream: Stream,
+    pub end: End,
+}
+
+/// Where a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// How a client hears that it is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its stdin ends.
+    OfStdin,
+    /// The same, and until then it is fed a value a line, so many a second.
+    OfFeed { rate: u32 },
+    /// SIGTERM.
+    Term,
+}
+
+/// A client that writes.
+pub struct Load {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    feeder: Option<thread::JoinHandle<()>>,
+    /// Tells the feeder to stop by its end.
+    feeding: Option<std::sync::mpsc::Sender<()>>,
+    heard: Receiver<(Instant, Told)>,
+    told: Vec<(Instant, Told)>,
+    /// The other stream, whole, once the process has ended.
+    aside: Option<thread::JoinHandle<String>>,
+    end: End,
+}
+
+impl Speech {
+    /// That of our programs: `acked VALUE OFFSET` or `failed VALUE WHY` a line, until stdin ends.
+    pub fn of_programs() -> Speech {
+        Speech { understand: Box::new(understand), stream: Stream::Stdout, end: End::OfStdin }
+    }
+}
+
+impl Load {
+    /// Starts the client.
+    pub fn start(mut command: Command, mut speech: Speech) -> Result<Load, Failed> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn()?;
+        let stdin = process.stdin.take();
+        let out = process.stdout.take().expect("invariant: it was piped");
+        let err = process.stderr.take().expect("invariant: it was piped");
+        let (tell, heard) = channel();
+        let mut hear = move |stream: Box<dyn Read + Send>| {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                if let Some(told) = (speech.understand)(&line) {
+                    let _ = tell.send((Instant::now(), told));
+                }
+            }
+        };
+        let (spoken, other): (Box<dyn Read + Send>, Box<dyn Read + Send>) = match speech.stream {
+            Stream::Stdout => (Box::<ChildStdout>::new(out), Box::new(err)),
+            Stream::Stderr => (Box::new(err), Box::new(out)),
+        };
+        thread::Builder::new().spawn(move || hear(spoken))?;
+        let aside = thread::Builder::new().spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = BufReader::new(other).read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        })?;
+        let end = speech.end;
+        let mut load =
+            Load { process, stdin, feeder: None, feeding: None, heard, told: Vec::new(), aside: Some(aside), end };
+        if let End::OfFeed { rate } = end {
+            load.feed(rate)?;
+        }
+        Ok(load)
+    }
+
+    /// Waits for an acknowledgement of at least this offset; when it came.
+    pub fn await_ack(&mut self, offset: u64) -> Result<Instant, Failed> {
+        let reaches = |told: &Told| matches!(told, Told::Acked { offset: at, .. } if *at >= offset);
+        if let Some((when, _)) = self.told.iter().find(|(_, told)| reaches(told)) {
+            return Ok(*when);
+        }
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            match self.heard.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+                Ok((when, told)) => {
+                    let is_it = reaches(&told);
+                    self.told.push((when, told));
+                    if is_it {
+                        return Ok(when);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(self.lament(offset, "in time")),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.lament(offset, "before the client ended")),
+            }
+        }
+    }
+
+    /// Lets the client finish what it has taken on, and gives everything that it said.
+    pub fn finish(mut self) -> Result<Vec<Told>, Failed> {
+        drop(self.stdin.take());
+        drop(self.feeding.take());
+        if self.end == End::Term {
+            Command::new("kill").arg(self.process.id().to_string()).status()?;
+        }
+        let limit = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.process.try_wait()? {
+                break status;
+            }
+            if Instant::now() > limit {
+                return Err(self.lament(0, "and an end after it was told to stop"));
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        self.told.extend(self.heard.iter());
+        // A JVM that was asked to stop ends with 128 + 15 after its shutdown hooks.
+        let is_well = status.success() || self.end == End::Term && status.code() == Some(143);
+        match is_well {
+            true => Ok(self.told.drain(..).map(|(_, told)| told).collect()),
+            false => Err(format!("the client ended with {status}: {}", self.said_aside()).into()),
+        }
+    }
+
+    fn feed(&mut self, rate: u32) -> Result<(), Failed> {
+        let (feeding, stop) = channel::<()>();
+        let mut stdin = self.stdin.take().expect("invariant: it was piped");
+        let feeder = move || {
+            for value in 0_u64.. {
+                if stop.recv_timeout(Duration::from_secs(1) / rate) == Err(RecvTimeoutError::Disconnected)
+                    || stdin.write_all(format!("{value}\n").as_bytes()).is_err()
+                {
+                    return;
+                }
+            }
+        };
+        self.feeding = Some(feeding);
+        self.feeder = Some(thread::Builder::new().spawn(feeder)?);
+        Ok(())
+    }
+
+    fn lament(&mut self, offset: u64, what: &str) -> Failed {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let last: Vec<String> = self.told.iter().rev().take(3).map(|(_, told)| format!("{told:?}")).collect();
+        let aside = self.said_aside();
+        format!(
+            "expected an acknowledgement of offset {offset} or more {what}; the last of {} lines: {}; it said: {aside}",
+            self.told.len(),
+            last.join(", ")
+        )
+        .into()
+    }
+
+    /// The end of what the client said on its other stream.
+    fn said_aside(&mut self) -> String {
+        let said = self.aside.take().and_then(|aside| aside.join().ok()).unwrap_or_default();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn understand(line: &str) -> Option<Told> {
+    let (what, rest) = line.split_once(' ')?;
+    let (value, rest) = rest.split_once(' ')?;
+    let value = value.parse().ok()?;
+    match what {
+        "acked" => Some(Told::Acked { value, offset: rest.parse().ok()? }),
+        "failed" => Some(Told::Failed { value, why: rest.to_owned() }),
+        _ => None,
+    }
+}
+
+/// How long a client may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,243 @@
+//! A quorum of three processes behind relays, and the faults that it is given while a client writes.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use kraftbed::campaign::torture::disks;
+use kraftbed::client::quorum_info::QuorumInfo;
+use kraftbed::ids::{Endpoint, Offset};
+use kraftbed::record::RecordBatch;
+use kraftbed::server::admin;
+use kraftbed::server::relay::Relay;
+use libtest_mimic::Failed;
+
+use crate::load::Load;
+use crate::quorum::{Quorum, Start};
+
+/// Three nodes with short timeouts; clients reach them through relays.
+pub struct Stage {
+    pub quorum: Quorum,
+    /// In the order of the nodes.
+    relays: Vec<Relay>,
+    /// Nodes that do not answer: down or stopped.
+    away: Vec<usize>,
+}
+
+/// A fault, and how long the client had to wait for the first record acknowledged after it.
+pub type Waited = (&'static str, Duration);
+
+impl Stage {
+    /// Starts the quorum and waits for its leader.
+    pub fn start(name: &str) -> Result<Stage, Failed> {
+        Stage::start_with(name, &[])
+    }
+
+    /// The same, with more properties.
+    pub fn start_with(name: &str, properties: &[&str]) -> Result<Stage, Failed> {
+        let overrides = TUNED.iter().chain(properties).flat_map(|&tuned| ["--override".to_owned(), tuned.to_owned()]);
+        let start = Start { arguments: overrides.collect(), ..Start::default() };
+        let mut quorum = Quorum::prepare(name, NODES, start);
+        let mut relays = Vec::new();
+        for id in ids() {
+            let relay = Relay::start(SocketAddr::from((Ipv4Addr::LOCALHOST, quorum.port(id))))?;
+            let mut properties = File::options().append(true).open(quorum.properties(id))?;
+            writeln!(properties, "advertised.listeners=PLAINTEXT://{}", relay.endpoint())?;
+            relays.push(relay);
+        }
+        ids().for_each(|id| quorum.launch(id));
+        ids().for_each(|id| quorum.await_listening(id));
+        quorum.await_leader(0);
+        Ok(Stage { quorum, relays, away: Vec::new() })
+    }
+
+    /// Where clients begin.
+    pub fn bootstrap(&self) -> String {
+        let all: Vec<String> = self.relays.iter().map(|relay| relay.endpoint().to_string()).collect();
+        all.join(",")
+    }
+
+    /// Every fault in turn.
+    pub fn hurt(&mut self, load: &mut Load) -> Result<Vec<Waited>, Failed> {
+        load.await_ack(20)?;
+        let mut waited = vec![
+            ("leader killed", self.kill_leader(load)?),
+            ("leader stopped", self.stop_leader(load)?),
+            ("follower wiped", self.wipe_follower(load)?),
+        ];
+        waited.extend(self.roll(load)?);
+        waited.push(("connections cut", self.cut(load)?));
+        Ok(waited)
+    }
+
+    fn kill_leader(&mut self, load: &mut Load) -> Result<Duration, Failed> {
+        let (leader, epoch) = self.leader();
+        self.down(leader);
+        let waited = self.next_ack(load, epoch)?;
+        self.up(leader);
+        Ok(waited)
+    }
+
+    fn stop_leader(&mut self, load: &mut Load) -> Result<Duration, Failed> {
+        let (leader, epoch) = self.leader();
+        self.quorum.signal(leader, "STOP");
+        self.away.push(leader);
+        let waited = self.next_ack(load, epoch);
+        self.quorum.signal(leader, "CONT");
+        self.away.clear();
+        self.await_caught_up();
+        waited
+    }
+
+    /// What the wiped node vouched for must be known to a majority without it before it comes back: it stays down until a
+    /// leader of a later epoch than it ever knew has its first record on both other disks.
+    fn wipe_follower(&mut self, load: &mut Load) -> Result<Duration, Failed> {
+        let (leader, epoch) = self.leader();
+        let victim = ids().find(|&id| id != leader).expect("invariant: three nodes");
+        self.down(victim);
+        let since = Instant::now();
+        let end = self.describe().high_watermark as u64;
+        let waited = load.await_ack(end + 1)?.saturating_duration_since(since);
+        let known = self.epoch_on_disk(victim)?.max(epoch);
+        fs::remove_dir_all(self.quorum.log_directory(victim))?;
+        let (leader, _) = self.leader();
+        self.terminate(leader)?;
+        self.quorum.launch(leader);
+        self.quorum.await_listening(leader);
+        self.quorum.await_leader(known);
+        self.up(victim);
+        Ok(waited)
+    }
+
+    fn roll(&mut self, load: &mut Load) -> Result<Vec<Waited>, Failed> {
+        let mut waited = Vec::new();
+        for id in ids() {
+            let (leader, epoch) = self.leader();
+            let since = Instant::now();
+            self.terminate(id)?;
+            if id == leader {
+                waited.push(("leader restarted", self.next_ack_since(load, epoch, since)?));
+            }
+            self.up(id);
+        }
+        Ok(waited)
+    }
+
+    fn cut(&mut self, load: &mut Load) -> Result<Duration, Failed> {
+        let before: u64 = self.relays.iter().map(Relay::cut_so_far).sum();
+        let since = Instant::now();
+        self.relays.iter().for_each(Relay::cut);
+        self.quorum.wait_for("a connection that is cut in the midst of a frame", || {
+            (self.relays.iter().map(Relay::cut_so_far).sum::<u64>() > before).then_some(())
+        });
+        let end = self.describe().high_watermark as u64;
+        Ok(load.await_ack(end + 1)?.saturating_duration_since(since))
+    }
+
+    /// How long it takes from now until something is acknowledged by a leader of a later epoch.
+    fn next_ack(&self, load: &mut Load, epoch: u32) -> Result<Duration, Failed> {
+        self.next_ack_since(load, epoch, Instant::now())
+    }
+
+    fn next_ack_since(&self, load: &mut Load, epoch: u32, since: Instant) -> Result<Duration, Failed> {
+        let (leader, led) = self.quorum.await_leader(epoch);
+        let start = format!("start of epoch {led} at offset ");
+        let said = self.quorum.said(leader, "stderr");
+        let start = said.split(&start).nth(1).and_then(|rest| rest.split(':').next()?.parse::<u64>().ok());
+        let start = start.ok_or_else(|| format!("node {leader} does not say where epoch {led} begins"))?;
+        Ok(load.await_ack(start + 1)?.saturating_duration_since(since))
+    }
+
+    fn down(&mut self, id: usize) {
+        self.quorum.kill(id);
+        self.away.push(id);
+    }
+
+    fn terminate(&mut self, id: usize) -> Result<(), Failed> {
+        let status = self.quorum.terminate(id);
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("node {id} was asked to stop and ended with {status}").into()),
+        }
+    }
+
+    /// Starts a node again and waits until it has caught up.
+    fn up(&mut self, id: usize) {
+        self.quorum.launch(id);
+        self.quorum.await_listening(id);
+        self.away.retain(|&away| away != id);
+        self.await_caught_up();
+    }
+
+    /// Who leads, and in which epoch, by the newest word of those who answer.
+    pub fn leader(&self) -> (usize, u32) {
+        self.quorum.wait_for("a leader", || {
+            let present = ids().filter(|id| !self.away.contains(id));
+            let told = present.filter_map(|id| admin::leader(&self.endpoint(id)).ok());
+            let (epoch, leader) = told.filter_map(|(leader, epoch)| Some((epoch, leader?))).max()?;
+            Some((usize::try_from(leader).ok()?, u32::try_from(epoch).ok()?))
+        })
+    }
+
+    /// The leader's view of the quorum.
+    pub fn describe(&self) -> QuorumInfo {
+        self.quorum.wait_for("a leader that describes the quorum", || {
+            let (leader, _) = self.leader();
+            admin::quorum(&self.endpoint(leader)).ok().filter(|info| info.high_watermark >= 0)
+        })
+    }
+
+    /// Waits until every node has what the log holds at this moment.
+    fn await_caught_up(&self) {
+        let end = self.describe().high_watermark;
+        self.quorum.wait_for("nodes that have caught up", || {
+            self.describe().voters.iter().all(|voter| voter.end >= end).then_some(())
+        });
+    }
+
+    fn endpoint(&self, id: usize) -> Endpoint {
+        Endpoint::new("localhost", self.quorum.port(id))
+    }
+
+    /// The newest epoch that a node has persisted.
+    fn epoch_on_disk(&self, id: usize) -> Result<u32, Failed> {
+        let path = self.quorum.log_directory(id).join("__cluster_metadata-0/quorum-state");
+        let state: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+        let epoch = state["leaderEpoch"].as_u64().and_then(|epoch| u32::try_from(epoch).ok());
+        epoch.ok_or_else(|| format!("quorum-state of node {id}: {state}").into())
+    }
+
+    /// The log, once nobody writes any more and everything is committed and on every disk: the same bytes on all.
+    pub fn log(&self) -> Result<Vec<RecordBatch>, Failed> {
+        let end = self.quorum.wait_for("nodes that know that the whole log is committed", || {
+            let info = self.describe();
+            let is_whole = info.voters.iter().all(|voter| voter.end == info.high_watermark);
+            is_whole.then_some(info.high_watermark)
+        });
+        let end = Offset(u64::try_from(end)?);
+        let mut logs = Vec::new();
+        for id in ids() {
+            logs.push(disks::batches(&self.quorum.log_directory(id), Offset::ZERO, end)?);
+        }
+        for (other, id) in logs.iter().zip(ids()).skip(1) {
+            if let Some(what) = disks::difference(&logs[0], other, end) {
+                return Err(format!("the disks of nodes 1 and {id} differ: {what}").into());
+            }
+        }
+        Ok(logs.swap_remove(0))
+    }
+}
+
+fn ids() -> std::ops::RangeInclusive<usize> {
+    1..=NODES
+}
+
+const NODES: usize = 3;
+
+/// Short timeouts, for short failovers; long enough for a machine that runs two quorums and their clients on two cores.
+const TUNED: &[&str] = &[
+    "controller.quorum.fetch.timeout.ms=800",
+    "controller.quorum.election.timeout.ms=400",
+    "controller.quorum.election.backoff.max.ms=200",
+];
