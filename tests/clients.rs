@@ -11,11 +11,14 @@
 //! | `stage.rs` | a quorum, and its faults |
 //! | `judge.rs` | what was told against what is there |
 //! | `client.rs` | what every client must do |
-//! | `programs.rs`, `kcat.rs`, `java.rs` | the clients, and what each is asked beyond that |
+//! | `programs.rs`, `kcat.rs` | the clients |
+//! | `java.rs` | Kafka's own tools |
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "real processes, files, ports and clocks")]
 
 #[path = "clients/client.rs"]
 mod client;
+#[path = "clients/java.rs"]
+mod java;
 #[path = "clients/judge.rs"]
 mod judge;
 #[path = "clients/kcat.rs"]
@@ -66,7 +69,8 @@ fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let judge = Box::new(judge::objects_to_every_kind_of_loss);
     cases.push(case("the_judge_objects_to_every_kind_of_loss".into(), None, false, judge));
-    for client in [kcat::client()].into_iter().chain(programs::clients()) {
+    let java = java::VERSIONS.iter().map(programs::java);
+    for client in [kcat::client()].into_iter().chain(programs::clients()).chain(java) {
         let reads = move || client.reads_what_it_wrote();
         cases.push(case(format!("{}_reads_what_it_wrote", client.name), Some(client.tool), false, Box::new(reads)));
         let survives = move || client.survives_every_fault();
@@ -74,6 +78,10 @@ fn cases() -> Vec<Case> {
     }
     for (name, test) in kcat::tests() {
         cases.push(case(name.into(), Some(Tool::Kcat), true, Box::new(test)));
+    }
+    for (kafka, (name, test)) in java::VERSIONS.iter().flat_map(|kafka| java::TESTS.map(|test| (kafka, test))) {
+        let name = format!("{}_{name}", kafka.name);
+        cases.push(case(name, Some(kafka.tool()), true, Box::new(move || test(kafka))));
     }
     cases
 }

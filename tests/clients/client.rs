@@ -8,7 +8,7 @@ use libtest_mimic::Failed;
 
 use crate::judge::{self, Promise, judge};
 use crate::load::{Load, Speech};
-use crate::stage::Stage;
+use crate::stage::{Silence, Stage};
 use crate::tools::Tool;
 
 /// A client that can write and read.
@@ -23,6 +23,7 @@ pub struct Client {
     pub consume: fn(Tool, &Place, usize) -> Command,
     /// What it promises when it writes.
     pub promise: Promise,
+    pub silence: Silence,
 }
 
 /// Where a client writes to and reads from.
@@ -72,7 +73,7 @@ impl Client {
         let place = Place::of(&stage);
         let (command, speech) = (self.produce)(self.tool, &place, RATE);
         let mut load = Load::start(command, speech)?;
-        let waited = stage.hurt(&mut load)?;
+        let waited = stage.hurt(&mut load, self.silence)?;
         let told = load.finish()?;
         judge::all_acked(&told, 100)?;
         let log = judge::entries(&stage.log()?)?;

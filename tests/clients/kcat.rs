@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::judge::Promise;
 use crate::load::{End, Speech, Stream, Told};
 use crate::quorum::Quorum;
+use crate::stage::Silence;
 use crate::tools::Tool;
 
 /// A test and its name.
@@ -23,7 +24,7 @@ pub fn client() -> Client {
         tool: Tool::Kcat,
         produce: |tool, place, rate| {
             let mut command = tool.program("kcat");
-            command.args(["-b", &place.bootstrap, "-P", "-t", &place.topic, "-p", "0", "-vvv"]).args(IDEMPOTENT);
+            command.args(["-b", &place.bootstrap, "-P", "-t", &place.topic, "-p", "0", "-vvv", "-E"]).args(IDEMPOTENT);
             for setting in ["socket.timeout.ms=1500", "request.timeout.ms=1500", "reconnect.backoff.max.ms=500"] {
                 command.args(["-X", setting]);
             }
@@ -47,6 +48,7 @@ pub fn client() -> Client {
             command
         },
         promise: Promise::ExactlyOnce,
+        silence: Silence::Leaves,
     }
 }
 

@@ -17,6 +17,9 @@ pub enum Told {
     Failed { value: u64, why: String },
 }
 
+/// A line: about a record, or about anything else.
+type Heard = Result<Told, String>;
+
 /// How a client is spoken to.
 pub struct Speech {
     /// What a line says, if it is about a record.
@@ -37,7 +40,8 @@ pub enum Stream {
 pub enum End {
     /// Its stdin ends.
     OfStdin,
-    /// The same, and until then it is fed a value a line, so many a second.
+    /// The same, and until then it is fed a value a line, so many a second; with zeros before it, because who reads lines
+    /// in large pieces would hear of each only when many have come.
     OfFeed { rate: u32 },
     /// SIGTERM.
     Term,
@@ -50,8 +54,10 @@ pub struct Load {
     feeder: Option<thread::JoinHandle<()>>,
     /// Tells the feeder to stop by its end.
     feeding: Option<std::sync::mpsc::Sender<()>>,
-    heard: Receiver<(Instant, Told)>,
+    heard: Receiver<(Instant, Heard)>,
     told: Vec<(Instant, Told)>,
+    /// Lines about anything else.
+    chatter: Vec<String>,
     /// The other stream, whole, once the process has ended.
     aside: Option<thread::JoinHandle<String>>,
     end: End,
@@ -75,9 +81,8 @@ impl Load {
         let (tell, heard) = channel();
         let mut hear = move |stream: Box<dyn Read + Send>| {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                if let Some(told) = (speech.understand)(&line) {
-                    let _ = tell.send((Instant::now(), told));
-                }
+                let heard = (speech.understand)(&line).ok_or(line);
+                let _ = tell.send((Instant::now(), heard));
             }
         };
         let (spoken, other): (Box<dyn Read + Send>, Box<dyn Read + Send>) = match speech.stream {
@@ -91,8 +96,17 @@ impl Load {
             String::from_utf8_lossy(&bytes).into_owned()
         })?;
         let end = speech.end;
-        let mut load =
-            Load { process, stdin, feeder: None, feeding: None, heard, told: Vec::new(), aside: Some(aside), end };
+        let mut load = Load {
+            process,
+            stdin,
+            feeder: None,
+            feeding: None,
+            heard,
+            told: Vec::new(),
+            chatter: Vec::new(),
+            aside: Some(aside),
+            end,
+        };
         if let End::OfFeed { rate } = end {
             load.feed(rate)?;
         }
@@ -108,15 +122,15 @@ impl Load {
         let limit = Instant::now() + PATIENCE;
         loop {
             match self.heard.recv_timeout(limit.saturating_duration_since(Instant::now())) {
-                Ok((when, told)) => {
-                    let is_it = reaches(&told);
-                    self.told.push((when, told));
+                Ok((when, heard)) => {
+                    let is_it = heard.as_ref().is_ok_and(reaches);
+                    self.keep(when, heard);
                     if is_it {
                         return Ok(when);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => return Err(self.lament(offset, "in time")),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.lament(offset, "before the client ended")),
+                Err(RecvTimeoutError::Timeout) => return Err(self.lament(&ack(offset, "in time"))),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.lament(&ack(offset, "before the client ended"))),
             }
         }
     }
@@ -134,11 +148,11 @@ impl Load {
                 break status;
             }
             if Instant::now() > limit {
-                return Err(self.lament(0, "and an end after it was told to stop"));
+                return Err(self.lament("an end after it was told to stop"));
             }
             thread::sleep(Duration::from_millis(10));
         };
-        self.told.extend(self.heard.iter());
+        self.keep_the_rest();
         // A JVM that was asked to stop ends with 128 + 15 after its shutdown hooks.
         let is_well = status.success() || self.end == End::Term && status.code() == Some(143);
         match is_well {
@@ -153,7 +167,7 @@ impl Load {
         let feeder = move || {
             for value in 0_u64.. {
                 if stop.recv_timeout(Duration::from_secs(1) / rate) == Err(RecvTimeoutError::Disconnected)
-                    || stdin.write_all(format!("{value}\n").as_bytes()).is_err()
+                    || stdin.write_all(format!("{value:0>100}\n").as_bytes()).is_err()
                 {
                     return;
                 }
@@ -164,23 +178,40 @@ impl Load {
         Ok(())
     }
 
-    fn lament(&mut self, offset: u64, what: &str) -> Failed {
+    /// A failure that tells what the client said; the client is ended.
+    pub fn lament(&mut self, expected: &str) -> Failed {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        self.keep_the_rest();
         let last: Vec<String> = self.told.iter().rev().take(3).map(|(_, told)| format!("{told:?}")).collect();
-        let aside = self.said_aside();
+        let failed = self.told.iter().find(|(_, told)| matches!(told, Told::Failed { .. }));
         format!(
-            "expected an acknowledgement of offset {offset} or more {what}; the last of {} lines: {}; it said: {aside}",
+            "expected {expected}; {} records were told of, the last of them {}, the first failure {:?}; it said: {}",
             self.told.len(),
-            last.join(", ")
+            last.join(", "),
+            failed.map(|(_, told)| told.clone()),
+            self.said_aside()
         )
         .into()
     }
 
-    /// The end of what the client said on its other stream.
+    fn keep(&mut self, when: Instant, heard: Heard) {
+        match heard {
+            Ok(told) => self.told.push((when, told)),
+            Err(line) => self.chatter.push(line),
+        }
+    }
+
+    /// What comes until the client's stream ends.
+    fn keep_the_rest(&mut self) {
+        let rest: Vec<(Instant, Heard)> = self.heard.iter().collect();
+        rest.into_iter().for_each(|(when, heard)| self.keep(when, heard));
+    }
+
+    /// The end of what the client said beside what it told of records.
     fn said_aside(&mut self) -> String {
         let said = self.aside.take().and_then(|aside| aside.join().ok()).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().collect();
+        let lines: Vec<&str> = said.lines().chain(self.chatter.iter().map(String::as_str)).collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
@@ -201,6 +232,10 @@ fn understand(line: &str) -> Option<Told> {
         "failed" => Some(Told::Failed { value, why: rest.to_owned() }),
         _ => None,
     }
+}
+
+fn ack(offset: u64, when: &str) -> String {
+    format!("an acknowledgement of offset {offset} or more {when}")
 }
 
 /// How long a client may take for anything.

@@ -1,7 +1,9 @@
 //! The clients that programs of ours drive, each in its own language.
 
 use crate::client::{Client, consume_with, produce_with};
+use crate::java::Kafka;
 use crate::judge::Promise;
+use crate::stage::Silence;
 use crate::tools::Tool;
 
 /// One client for each of them; all write idempotently.
@@ -13,6 +15,7 @@ pub fn clients() -> Vec<Client> {
             produce: |tool, place, rate| produce_with(tool.program("confluent.py"), place, rate),
             consume: |tool, place, count| consume_with(tool.program("confluent.py"), place, count),
             promise: Promise::ExactlyOnce,
+            silence: Silence::Leaves,
         },
         Client {
             name: "kafka_python",
@@ -20,6 +23,7 @@ pub fn clients() -> Vec<Client> {
             produce: |tool, place, rate| produce_with(tool.program("kafka_python.py"), place, rate),
             consume: |tool, place, count| consume_with(tool.program("kafka_python.py"), place, count),
             promise: Promise::ExactlyOnce,
+            silence: Silence::Leaves,
         },
         Client {
             name: "aiokafka",
@@ -27,6 +31,7 @@ pub fn clients() -> Vec<Client> {
             produce: |tool, place, rate| produce_with(tool.program("aio.py"), place, rate),
             consume: |tool, place, count| consume_with(tool.program("aio.py"), place, count),
             promise: Promise::ExactlyOnce,
+            silence: Silence::Leaves,
         },
         Client {
             name: "kafkajs",
@@ -34,6 +39,8 @@ pub fn clients() -> Vec<Client> {
             produce: |tool, place, rate| produce_with(tool.program("kafkajs.js"), place, rate),
             consume: |tool, place, count| consume_with(tool.program("kafkajs.js"), place, count),
             promise: Promise::ExactlyOnce,
+            // A request that timed out neither closes its connection nor makes kafkajs ask who leads.
+            silence: Silence::Waits,
         },
         Client {
             name: "franz_go",
@@ -41,18 +48,19 @@ pub fn clients() -> Vec<Client> {
             produce: |tool, place, rate| produce_with(tool.program("franz"), place, rate),
             consume: |tool, place, count| consume_with(tool.program("franz"), place, count),
             promise: Promise::ExactlyOnce,
+            silence: Silence::Leaves,
         },
-        java("java_4_3_1", Tool::Java("4.3.1")),
-        java("java_3_9_2", Tool::Java("3.9.2")),
     ]
 }
 
-fn java(name: &'static str, tool: Tool) -> Client {
+/// The Java clients of one version of Apache Kafka.
+pub fn java(kafka: &Kafka) -> Client {
     Client {
-        name,
-        tool,
+        name: kafka.name,
+        tool: kafka.tool(),
         produce: |tool, place, rate| produce_with(tool.program("Client"), place, rate),
         consume: |tool, place, count| consume_with(tool.program("Client"), place, count),
         promise: Promise::ExactlyOnce,
+        silence: Silence::Leaves,
     }
 }

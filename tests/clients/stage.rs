@@ -1,8 +1,9 @@
-//! A quorum of three processes behind relays, and the faults that it is given while a client writes.
+//! A quorum of three processes, all of whose connections go through relays, and the faults that it is given while a client writes.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use kraftbed::campaign::torture::disks;
@@ -16,13 +17,22 @@ use libtest_mimic::Failed;
 use crate::load::Load;
 use crate::quorum::{Quorum, Start};
 
-/// Three nodes with short timeouts; clients reach them through relays.
+/// Three nodes with short timeouts; clients and each other reach them through relays.
 pub struct Stage {
     pub quorum: Quorum,
     /// In the order of the nodes.
     relays: Vec<Relay>,
     /// Nodes that do not answer: down or stopped.
     away: Vec<usize>,
+}
+
+/// What a client does when a leader keeps the connection and says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Its requests time out, and it looks for another leader.
+    Leaves,
+    /// It asks the same node again and again.
+    Waits,
 }
 
 /// A fault, and how long the client had to wait for the first record acknowledged after it.
@@ -39,12 +49,14 @@ impl Stage {
         let overrides = TUNED.iter().chain(properties).flat_map(|&tuned| ["--override".to_owned(), tuned.to_owned()]);
         let start = Start { arguments: overrides.collect(), ..Start::default() };
         let mut quorum = Quorum::prepare(name, NODES, start);
-        let mut relays = Vec::new();
-        for id in ids() {
-            let relay = Relay::start(SocketAddr::from((Ipv4Addr::LOCALHOST, quorum.port(id))))?;
+        let relay = |id| Relay::start(SocketAddr::from((Ipv4Addr::LOCALHOST, quorum.port(id))));
+        let relays = ids().map(relay).collect::<std::io::Result<Vec<Relay>>>()?;
+        // The quorum knows its voters by their relays, because that is what a node tells clients of the others.
+        let voters: Vec<String> = ids().zip(&relays).map(|(id, relay)| format!("{id}@{}", relay.endpoint())).collect();
+        for (id, relay) in ids().zip(&relays) {
             let mut properties = File::options().append(true).open(quorum.properties(id))?;
+            writeln!(properties, "quorum.voters={}", voters.join(","))?;
             writeln!(properties, "advertised.listeners=PLAINTEXT://{}", relay.endpoint())?;
-            relays.push(relay);
         }
         ids().for_each(|id| quorum.launch(id));
         ids().for_each(|id| quorum.await_listening(id));
@@ -59,11 +71,11 @@ impl Stage {
     }
 
     /// Every fault in turn.
-    pub fn hurt(&mut self, load: &mut Load) -> Result<Vec<Waited>, Failed> {
+    pub fn hurt(&mut self, load: &mut Load, silence: Silence) -> Result<Vec<Waited>, Failed> {
         load.await_ack(20)?;
         let mut waited = vec![
             ("leader killed", self.kill_leader(load)?),
-            ("leader stopped", self.stop_leader(load)?),
+            ("leader stopped", self.stop_leader(load, silence)?),
             ("follower wiped", self.wipe_follower(load)?),
         ];
         waited.extend(self.roll(load)?);
@@ -71,23 +83,39 @@ impl Stage {
         Ok(waited)
     }
 
-    fn kill_leader(&mut self, load: &mut Load) -> Result<Duration, Failed> {
+    /// Kills the leader; once another leads and the client goes on, starts it again.
+    pub fn kill_leader(&mut self, load: &mut Load) -> Result<Duration, Failed> {
         let (leader, epoch) = self.leader();
+        let since = Instant::now();
         self.down(leader);
-        let waited = self.next_ack(load, epoch)?;
+        let waited = self.next_ack(load, epoch, since)?;
         self.up(leader);
         Ok(waited)
     }
 
-    fn stop_leader(&mut self, load: &mut Load) -> Result<Duration, Failed> {
+    /// The same, for a client that does not say what was acknowledged.
+    pub fn crash_leader(&mut self) {
         let (leader, epoch) = self.leader();
+        self.down(leader);
+        self.quorum.await_leader(epoch);
+        self.up(leader);
+    }
+
+    fn stop_leader(&mut self, load: &mut Load, silence: Silence) -> Result<Duration, Failed> {
+        let (leader, epoch) = self.leader();
+        let since = Instant::now();
         self.quorum.signal(leader, "STOP");
         self.away.push(leader);
-        let waited = self.next_ack(load, epoch);
+        // The one that was stopped is to find itself deposed, with a request in its socket.
+        self.quorum.await_leader(epoch);
+        if silence == Silence::Leaves {
+            self.next_ack(load, epoch, since)?;
+        }
         self.quorum.signal(leader, "CONT");
         self.away.clear();
+        let waited = self.next_ack(load, epoch, since)?;
         self.await_caught_up();
-        waited
+        Ok(waited)
     }
 
     /// What the wiped node vouched for must be known to a majority without it before it comes back: it stays down until a
@@ -117,7 +145,7 @@ impl Stage {
             let since = Instant::now();
             self.terminate(id)?;
             if id == leader {
-                waited.push(("leader restarted", self.next_ack_since(load, epoch, since)?));
+                waited.push(("leader restarted", self.next_ack(load, epoch, since)?));
             }
             self.up(id);
         }
@@ -128,19 +156,18 @@ impl Stage {
         let before: u64 = self.relays.iter().map(Relay::cut_so_far).sum();
         let since = Instant::now();
         self.relays.iter().for_each(Relay::cut);
-        self.quorum.wait_for("a connection that is cut in the midst of a frame", || {
-            (self.relays.iter().map(Relay::cut_so_far).sum::<u64>() > before).then_some(())
-        });
+        while self.relays.iter().map(Relay::cut_so_far).sum::<u64>() == before {
+            if since.elapsed() > CUT_WITHIN {
+                return Err(load.lament("bytes on a connection, to cut it in the midst of a frame"));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
         let end = self.describe().high_watermark as u64;
         Ok(load.await_ack(end + 1)?.saturating_duration_since(since))
     }
 
-    /// How long it takes from now until something is acknowledged by a leader of a later epoch.
-    fn next_ack(&self, load: &mut Load, epoch: u32) -> Result<Duration, Failed> {
-        self.next_ack_since(load, epoch, Instant::now())
-    }
-
-    fn next_ack_since(&self, load: &mut Load, epoch: u32, since: Instant) -> Result<Duration, Failed> {
+    /// How long it took since then until something was acknowledged by a leader of a later epoch.
+    fn next_ack(&self, load: &mut Load, epoch: u32, since: Instant) -> Result<Duration, Failed> {
         let (leader, led) = self.quorum.await_leader(epoch);
         let start = format!("start of epoch {led} at offset ");
         let said = self.quorum.said(leader, "stderr");
@@ -234,6 +261,9 @@ fn ids() -> std::ops::RangeInclusive<usize> {
 }
 
 const NODES: usize = 3;
+
+/// How long a client that writes may be silent.
+const CUT_WITHIN: Duration = Duration::from_secs(20);
 
 /// Short timeouts, for short failovers; long enough for a machine that runs two quorums and their clients on two cores.
 const TUNED: &[&str] = &[

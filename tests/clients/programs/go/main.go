@@ -1,4 +1,5 @@
-// franz-go as the tests drive it: see tests/clients/programs/README.md for what it prints.
+// franz-go as the tests drive it: `produce BOOTSTRAP TOPIC RATE` prints `acked VALUE OFFSET` or `failed VALUE WHY` until
+// stdin ends; `consume BOOTSTRAP TOPIC COUNT` prints `OFFSET VALUE`.
 package main
 
 import (
@@ -42,6 +43,9 @@ func produce(bootstrap, topic string, rate int, out *bufio.Writer) {
 		kgo.RequestTimeoutOverhead(requestTimeout),
 		kgo.ConnIdleTimeout(time.Minute),
 		kgo.MetadataMinAge(100*time.Millisecond),
+		kgo.AllowAutoTopicCreation(),
+		// Relays accept and close where a node that is down would refuse.
+		kgo.AlwaysRetryEOF(),
 	)
 	check(err)
 	over := make(chan struct{})
