@@ -16,7 +16,7 @@ use kafka_protocol::messages::{
 use uuid::Uuid;
 
 use crate::ids::{Endpoint, Offset, ReplicaId};
-use crate::node::exchange::{Context, Served, leader_id};
+use crate::node::exchange::{Context, Reply, Served, leader_id};
 use crate::node::{errors, translate};
 use crate::raft::Published;
 use crate::raft::view::Progress;
@@ -131,7 +131,12 @@ pub fn quorum(cx: &Context<'_>, asked: &DescribeQuorumRequest) -> Served {
     }
     let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
     let error = first_error(partitions.map(|partition| partition.error_code));
-    Served::frame(cx.respond(&response), error)
+    // Kafka's brokers forward this to the leader, so its admin client, told that somebody else leads, asks whichever node it
+    // is connected to once more. Without that connection it turns to the node that it has not tried for longest.
+    match error == errors::NOT_LEADER_OR_FOLLOWER {
+        true => Served::Reply(Reply::Last(cx.respond(&response), error)),
+        false => Served::frame(cx.respond(&response), error),
+    }
 }
 
 fn first_error(mut errors: impl Iterator<Item = i16>) -> i16 {

@@ -66,6 +66,9 @@ pub enum Question {
 pub enum Reply {
     /// This answer, with the error it tells, for who counts: that of the whole or the first one in it, 0 for none.
     Frame(Frame, i16),
+    /// The same, and the connection is closed after it, if nobody waits for another answer on it: who asked would ask the
+    /// same node again and again.
+    Last(Frame, i16),
     /// None, and none is expected.
     Silent,
     /// None is possible (`acks=0`) though something is wrong: the connection is closed, so that the client looks anew

@@ -357,8 +357,9 @@ impl Node {
     /// Puts a reply in its place and sends whatever has its turn.
     fn reply(&mut self, caller: Caller, reply: Reply, out: &mut Vec<Output>) {
         let connection = caller.connection;
+        let is_last = matches!(reply, Reply::Last(..));
         let frame = match reply {
-            Reply::Frame(frame, error) => {
+            Reply::Frame(frame, error) | Reply::Last(frame, error) => {
                 self.tally.count_request(caller.api, error);
                 Some(frame)
             }
@@ -374,7 +375,10 @@ impl Node {
         while let Some(frame) = inbound.next_frame() {
             out.push(Output::Frame { connection, frame });
         }
-        self.balance(connection, out);
+        match is_last && inbound.in_flight() == 0 {
+            true => self.close(connection, out),
+            false => self.balance(connection, out),
+        }
     }
 
     /// Holds a connection or lets it go on, as what it has under way calls for.

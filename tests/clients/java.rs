@@ -170,7 +170,7 @@ fn describe(kafka: &Kafka) -> Result<(), Failed> {
     let stage = Stage::start(&format!("{}-describes", kafka.name))?;
     let bootstrap = stage.bootstrap();
     let (leader, epoch) = stage.leader();
-    for option in ["--bootstrap-controller"] {
+    for option in ["--bootstrap-server", "--bootstrap-controller"] {
         let status = kafka.run(METADATA_QUORUM, &[option, &bootstrap, "describe", "--status"])?;
         let fields: BTreeMap<&str, &str> =
             status.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key, value.trim())).collect();

@@ -22,8 +22,9 @@ use crate::protocol::Api;
 pub(super) fn ask(table: &mut Table<'_>, node: usize) {
     metadata(table, node);
     cluster(table, node);
-    quorum(table, node);
     absent(table, node);
+    // The last of all: whoever asks a follower this is answered, and then sent on by the end of the connection.
+    quorum(table, node);
 }
 
 /// Whether these are the voters, each where it listens.
