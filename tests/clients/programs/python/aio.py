@@ -18,16 +18,17 @@ async def produce(bootstrap, topic, rate):
     over = end_of_stdin()
     pending = set()
 
-    async def one(value):
+    async def hear(value, sent):
         try:
-            sent = await (await producer.send(topic, str(value).encode(), partition=0))
-            acked(value, sent.offset)
+            acked(value, (await sent).offset)
         except Exception as error:
             failed(value, repr(error))
 
     value = 0
     while not over.is_set():
-        task = asyncio.create_task(one(value))
+        # One after another: what waits for metadata side by side goes on in any order.
+        sent = await producer.send(topic, str(value).encode(), partition=0)
+        task = asyncio.create_task(hear(value, sent))
         pending.add(task)
         task.add_done_callback(pending.discard)
         value += 1
