@@ -20,10 +20,12 @@ pub enum Told {
 /// A line: about a record, or about anything else.
 type Heard = Result<Told, String>;
 
+/// What a line says of a record, if it is about one.
+pub type Understand = Box<dyn FnMut(&str) -> Option<Told> + Send>;
+
 /// How a client is spoken to.
 pub struct Speech {
-    /// What a line says, if it is about a record.
-    pub understand: Box<dyn FnMut(&str) -> Option<Told> + Send>,
+    pub understand: Understand,
     pub stream: Stream,
     pub end: End,
 }
