@@ -38,7 +38,8 @@ pub struct Plan {
     pub nodes: u16,
     /// Port of node 1; the others follow it.
     pub base_port: u16,
-    /// What clients are told to connect to, in the order of the nodes; the nodes' own ports if there are none.
+    /// What clients and other nodes are told to connect to, in the order of the nodes; the nodes' own ports if there are
+    /// none.
     pub advertised: Vec<Endpoint>,
     /// Port on which node 1 serves metrics, if any does; the others follow it.
     pub metrics_base_port: Option<u16>,
@@ -123,7 +124,9 @@ impl Plan {
     }
 
     fn properties(&self, node: u16) -> String {
-        let voters: Vec<String> = self.ids().map(|node| format!("{node}@{}", self.endpoint(node))).collect();
+        // Nodes tell clients of each other what stands here.
+        let voters: Vec<String> =
+            self.ids().zip(self.clients_endpoints()).map(|(node, at)| format!("{node}@{at}")).collect();
         let mut text = format!(
             "# Written by kraftbed.\nnode.id={node}\nlisteners=PLAINTEXT://{}\ncontroller.quorum.voters={}\nlog.dirs={}\n",
             self.endpoint(node),
