@@ -33,12 +33,14 @@ pub struct HandoverIsPrompt {
 }
 
 /// What was asked for and has not happened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Owed {
     since: Instant,
     handover: Handover,
-    /// Whom the leader named first.
-    named: Option<ReplicaId>,
+    /// Whom the leader named, best first.
+    named: Vec<ReplicaId>,
+    /// How often it said so.
+    told: usize,
     /// Who campaigned first.
     campaigner: Option<usize>,
     /// Whether there is another leader.
@@ -106,7 +108,7 @@ impl Property for HandoverIsPrompt {
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         let Observation { at, node, .. } = *seen.observation;
         if let What::HandedOver(handover) = seen.observation.what {
-            self.owed = Some(Owed { since: at, handover, named: None, campaigner: None, is_led: false });
+            self.owed = Some(Owed { since: at, handover, named: Vec::new(), told: 0, campaigner: None, is_led: false });
             return Ok(());
         }
         let Some(owed) = &mut self.owed else { return Ok(()) };
@@ -127,7 +129,10 @@ impl Property for HandoverIsPrompt {
     }
 
     fn finish(&mut self, end: &End<'_>, _ledger: &Ledger) -> Result<(), Violation> {
-        let Some(Owed { handover, is_led, .. }) = self.owed.filter(|_| end.settle.is_some()) else { return Ok(()) };
+        let Some(Owed { handover, is_led, .. }) = self.owed.as_ref().filter(|_| end.settle.is_some()) else {
+            return Ok(());
+        };
+        let is_led = *is_led;
         let missing = if is_led { "it has not stopped" } else { "nobody has led since" };
         self.fails_in_the_end(
             end,
@@ -146,7 +151,8 @@ impl Owed {
     fn hears(&mut self, request: &Request) {
         match request {
             Request::EndQuorumEpoch(end) if end.epoch == self.handover.epoch => {
-                self.named = self.named.or(end.successors.first().map(|key| key.id));
+                self.named = end.successors.iter().map(|key| key.id).collect();
+                self.told += 1;
             }
             _ => {}
         }
@@ -159,7 +165,7 @@ impl Owed {
         if matches!(state.role, RoleKind::Prospective | RoleKind::Candidate) {
             let first = *self.campaigner.get_or_insert(node);
             let is_late = took >= alone_for || self.is_led;
-            if let Some(named) = self.named.filter(|named| *named != ReplicaId(first as u32) && !is_late) {
+            if let Some(named) = self.named.first().filter(|named| **named != ReplicaId(first as u32) && !is_late) {
                 return Some(format!(
                     "epoch {before} was resigned, node {named} is named first, and node {first} campaigns before it"
                 ));
@@ -175,6 +181,11 @@ impl Owed {
         self.is_led = true;
         let (id, epoch) = (state.key.id, state.epoch);
         let is_prompt = took <= prompt && epoch == before.next();
+        let (told, named) = (self.told, self.named.len());
+        // A message may have to wait for its connection, but not for long.
+        if told < named && took > prompt / 6 {
+            return Some(format!("epoch {before} was resigned, and {told} of {named} successors were told"));
+        }
         (!is_prompt).then(|| {
             format!("epoch {before} was resigned, node {id} leads epoch {epoch} after {took:?}, {prompt:?} is owed")
         })
@@ -308,6 +319,22 @@ mod tests {
         stage.down(0).unwrap();
         stage.finish(settled).unwrap();
         assert!(asked(2, Some(0)).down(0).is_err());
+    }
+
+    #[test]
+    fn every_successor_is_told() {
+        let led_after = |told: usize, waits: usize| {
+            let mut stage = led(HandoverIsPrompt::default());
+            let millis = Duration::from_millis;
+            let handover = Handover { epoch: Epoch(2), stops: None, prompt: millis(18), alone_for: millis(9) };
+            stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
+            (0..told).for_each(|_| stage.ask(0, &end(2, &[1, 2])).unwrap());
+            (0..waits).for_each(|_| stage.follows(2, 0, 2).unwrap());
+            stage.leads(1, 3)
+        };
+        led_after(2, 4).unwrap();
+        led_after(1, 0).unwrap();
+        assert!(led_after(1, 4).unwrap_err().message.ends_with("1 of 2 successors were told"));
     }
 
     #[test]

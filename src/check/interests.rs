@@ -51,6 +51,8 @@ impl Interests {
     pub const HANDED_OVER: Interests = Interests(1 << 19);
     /// One fault in a quiet cluster, or its end.
     pub const DRILLED: Interests = Interests(1 << 20);
+    /// A node stopped of its own accord.
+    pub const CLOSED: Interests = Interests(1 << 21);
 
     /// Whether the two sets share a kind.
     #[inline]

@@ -16,6 +16,7 @@ use crate::check::high_watermark_moves_forward::HighWatermarkMovesForward;
 use crate::check::leader_change_is_true::LeaderChangeIsTrue;
 use crate::check::leader_commits_own_epoch::LeaderCommitsOwnEpoch;
 use crate::check::leaders_are_elected::LeadersAreElected;
+use crate::check::leaders_are_heeded::LeadersAreHeeded;
 use crate::check::leadership_announced_once::LeadershipAnnouncedOnce;
 use crate::check::liveness::{LeaderEmerges, NoBusyLoop, NodesCatchUp, OperationsFinish};
 use crate::check::log_is_contiguous::LogIsContiguous;
@@ -24,6 +25,7 @@ use crate::check::never_panics::NeverPanics;
 use crate::check::offset_and_epoch_identify_content::OffsetAndEpochIdentifyContent;
 use crate::check::one_leader_per_epoch::OneLeaderPerEpoch;
 use crate::check::recovery_keeps_durable::RecoveryKeepsDurable;
+use crate::check::restarts_keep_roles::RestartsKeepRoles;
 use crate::check::roles_are_valid::RolesAreValid;
 use crate::check::said_only_durable::SaidOnlyDurable;
 use crate::check::tail_reads_linearizable::TailReadsLinearizable;
@@ -127,6 +129,8 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(FlushedIsDurable::default()),
         Box::new(CompletedIsDurable::default()),
         Box::new(RecoveryKeepsDurable::default()),
+        Box::new(RestartsKeepRoles::default()),
+        Box::new(LeadersAreHeeded::default()),
         Box::new(LeadershipAnnouncedOnce::default()),
         Box::new(LeaderChangeIsTrue::default()),
         Box::new(MachinesAgree::default()),

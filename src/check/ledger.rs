@@ -142,6 +142,7 @@ impl Ledger {
             What::HandedOver(_) => Interests::HANDED_OVER,
             What::Examined { .. } => Interests::EXAMINED,
             What::Drilled(_) => Interests::DRILLED,
+            What::Closed => Interests::CLOSED,
         }
     }
 

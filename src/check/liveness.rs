@@ -6,7 +6,8 @@
 //! - `leader_emerges`: the nodes that are up agree on one leader in one epoch, and it was elected within the bound.
 //! - `nodes_catch_up`: their logs end where the leader's ends, durably, and all of it is committed as far as each knows.
 //! - `operations_finish`: no client is left waiting.
-//! - `no_busy_loop`: no node ticks twice at one instant for nothing, nor steps without measure.
+//! - `no_busy_loop`: no node ticks twice at one instant for nothing, nor steps without measure, nor knocks at a door that
+//!   does not open more often than its back-off allows.
 //!
 //! Source: Raft §5.3 (followers eventually store all entries); TLA+ `EventuallyLeaderElected`, `ValuesEventuallyAcked`;
 //! KAFKA-17751 and KAFKA-19605 (poll timers that spin).
@@ -196,7 +197,7 @@ impl Property for NoBusyLoop {
     }
 
     fn statement(&self) -> &'static str {
-        "No node ticks twice at one instant without effect, or takes steps without measure (KAFKA-17751, KAFKA-19605)."
+        "No node ticks twice at one instant without effect, takes steps without measure, or asks for connections without pause (KAFKA-17751, KAFKA-19605)."
     }
 
     fn interests(&self) -> Interests {
@@ -212,6 +213,12 @@ impl Property for NoBusyLoop {
             self.judged += 1;
             if effort.idle_ticks > 0 {
                 let message = format!("node {node} ticked {} times at one instant, for nothing", effort.idle_ticks);
+                return self.fails_in_the_end(end, Some(node), message);
+            }
+            let (connects, most) = (effort.connects_in_busiest_second, effort.connects_max);
+            if connects > most && most > 0 {
+                let message =
+                    format!("node {node} asked for {connects} connections within a second, {most} are its patience");
                 return self.fails_in_the_end(end, Some(node), message);
             }
             if effort.steps_in_busiest_second > STEPS_PER_SECOND_MAX {
@@ -287,11 +294,11 @@ mod tests {
     #[test]
     fn nodes_that_spin() {
         let mut stage = Stage::of(NoBusyLoop::default(), 3);
-        stage.finish(End { efforts: &[Effort { steps_in_busiest_second: 900, idle_ticks: 0 }], ..settled() }).unwrap();
-        assert!(
-            stage
-                .finish(End { efforts: &[Effort { steps_in_busiest_second: 0, idle_ticks: 1 }], ..settled() })
-                .is_err()
-        );
+        let lazy =
+            Effort { steps_in_busiest_second: 900, connects_in_busiest_second: 9, connects_max: 9, idle_ticks: 0 };
+        stage.finish(End { efforts: &[lazy], ..settled() }).unwrap();
+        let knocking = Effort { connects_in_busiest_second: 10, ..lazy };
+        assert!(stage.finish(End { efforts: &[knocking], ..settled() }).is_err());
+        assert!(stage.finish(End { efforts: &[Effort { idle_ticks: 1, ..Effort::default() }], ..settled() }).is_err());
     }
 }

@@ -39,6 +39,7 @@ mod judge;
 mod leader_change_is_true;
 mod leader_commits_own_epoch;
 mod leaders_are_elected;
+mod leaders_are_heeded;
 mod leadership_announced_once;
 mod ledger;
 mod liveness;
@@ -48,6 +49,7 @@ mod never_panics;
 mod offset_and_epoch_identify_content;
 mod one_leader_per_epoch;
 mod recovery_keeps_durable;
+mod restarts_keep_roles;
 mod roles_are_valid;
 mod said_only_durable;
 mod tail_reads_linearizable;
@@ -181,6 +183,8 @@ pub enum What<'a> {
     Answered { request: &'a Request, response: &'a Response },
     /// The replica took note of something.
     Noted(&'a Note),
+    /// The node has stopped of its own accord, as it was asked to; that it is down comes next.
+    Closed,
     /// The node went down; `power` means the cache is gone.
     Down { power: bool },
     /// The real recovery ran over a copy of one legal image of the node's disk after a power loss at this moment.
@@ -275,6 +279,10 @@ pub struct Settle {
 pub struct Effort {
     /// The most steps it took within one second of true time.
     pub steps_in_busiest_second: u64,
+    /// The most connections that it asked for within one second of true time.
+    pub connects_in_busiest_second: u64,
+    /// How many it may ask for, leaving alone whoever failed as long as it is set to; 0 when nobody counted.
+    pub connects_max: u64,
     /// Ticks at the instant of the tick before, neither of which had an effect.
     pub idle_ticks: u64,
 }

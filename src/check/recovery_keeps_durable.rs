@@ -6,6 +6,7 @@
 //! - it ends no later than any log that lay there, and every batch it kept was once written;
 //! - `flushed` is at most the durable end (R12), and synced data is reported missing (R11) exactly when a durable fault
 //!   took some;
+//! - after a stop that was asked for, all of the log is called flushed, and nothing is cut;
 //! - the recovered quorum-state is at least the durable one.
 //!
 //! Source: rules R11 and R12 of [`crate::raft`]; `UnifiedLog`'s recovery, where Java's recovery can lose committed
@@ -23,6 +24,8 @@ use crate::record::RecordBatch;
 #[derive(Debug, Default)]
 pub struct RecoveryKeepsDurable {
     written: BTreeSet<(Offset, Offset, Epoch, u32)>,
+    /// Nodes that stopped of their own accord and have not started since.
+    closed: BTreeSet<usize>,
     recoveries: u64,
 }
 
@@ -50,6 +53,25 @@ impl RecoveryKeepsDurable {
         durable_is_kept(disk, &recovered.tail)?;
         self.was_written(disk, &recovered.tail)?;
         election_is_kept(disk, recovered)
+    }
+
+    /// Whoever closed its log knows how far it is durable.
+    fn remembers_its_stop(&mut self, seen: &Seen<'_>) -> Result<(), String> {
+        let Observation { node, disks, what, .. } = *seen.observation;
+        let recovered = match what {
+            What::Closed => {
+                self.closed.insert(node);
+                return Ok(());
+            }
+            What::Started { recovered, .. } if self.closed.remove(&node) => recovered,
+            _ => return Ok(()),
+        };
+        let is_hurt = disks.get(node).is_none_or(|disk| disk.damage != Damage::None) || recovered.recovering.is_some();
+        let (flushed, end) = (recovered.flushed, recovered.end);
+        match is_hurt || (flushed == end && recovered.cuts.is_empty()) {
+            true => Ok(()),
+            false => Err(format!("calls {flushed} of {end} flushed after a stop that was asked for")),
+        }
     }
 
     fn was_written(&self, disk: &DiskView<'_>, tail: &[RecordBatch]) -> Result<(), String> {
@@ -109,7 +131,7 @@ impl Property for RecoveryKeepsDurable {
     }
 
     fn interests(&self) -> Interests {
-        Interests::STARTED | Interests::AUDITED | Interests::LOG
+        Interests::STARTED | Interests::AUDITED | Interests::LOG | Interests::CLOSED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
@@ -121,6 +143,7 @@ impl Property for RecoveryKeepsDurable {
             }
             _ => Ok(()),
         };
+        let judged = judged.and_then(|()| self.remembers_its_stop(seen));
         judged.or_else(|lie| self.fails(seen, format!("recovery of node {node} {lie}")))?;
         if let Some(mirror) = seen.ledger.node(node).filter(|_| seen.kinds.overlap(Interests::LOG)) {
             self.written.extend(mirror.added().iter().map(|mark| (mark.base, mark.end, mark.epoch, mark.crc)));
@@ -166,6 +189,19 @@ mod tests {
         stage.node(0).write(&[mark(6, 7, 1)]);
         let recovered = Recovered { end: Offset(7), flushed: Offset(7), ..stage.node(0).recovered() };
         assert!(stage.start_with(0, &recovered).is_err());
+    }
+
+    #[test]
+    fn a_recovery_that_forgets_a_stop() {
+        let closed = |flushed: u64| {
+            let mut stage = stage();
+            stage.see(0, What::Closed).unwrap();
+            stage.down(0).unwrap();
+            let recovered = Recovered { flushed: Offset(flushed), ..stage.node(0).recovered() };
+            stage.start_with(0, &recovered)
+        };
+        closed(6).unwrap();
+        assert!(closed(3).unwrap_err().message.ends_with("calls 3 of 6 flushed after a stop that was asked for"));
     }
 
     #[test]

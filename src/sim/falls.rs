@@ -68,6 +68,7 @@ impl World<'_> {
     }
 
     pub(crate) fn node_stopped(&mut self, host: HostId) {
+        self.court.see(&self.hosts, self.now, Some(host), What::Closed);
         self.kill(host);
         self.stopped_gracefully(host);
     }

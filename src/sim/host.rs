@@ -95,6 +95,7 @@ pub enum Waiting {
 pub struct Toil {
     second: u64,
     steps: u64,
+    connects: u64,
     last_tick: Option<Instant>,
     was_idle: bool,
     effort: Effort,
@@ -114,11 +115,17 @@ impl Toil {
         let second = at.0 / 1_000_000_000;
         if self.second != second {
             self.second = second;
-            self.steps = 0;
+            (self.steps, self.connects) = (0, 0);
         }
         self.steps += 1;
         self.was_idle = outputs == 0;
         self.effort.steps_in_busiest_second = self.effort.steps_in_busiest_second.max(self.steps);
+    }
+
+    /// A connection is asked for, in the step that was counted last.
+    pub fn connects(&mut self) {
+        self.connects += 1;
+        self.effort.connects_in_busiest_second = self.effort.connects_in_busiest_second.max(self.connects);
     }
 
     /// The result.
@@ -261,6 +268,14 @@ pub fn node_config(plan: &Plan, id: HostId) -> node::Config {
     node::Config::new(raft)
 }
 
+/// How often a node may ask for connections within a second: of each other node once in a back-off, a fast clock's, and
+/// anew whenever its role changes or a call supersedes another.
+pub fn connects_max(plan: &Plan) -> u64 {
+    let others = u64::from(plan.voters + plan.observers).saturating_sub(1);
+    let pauses = 1_000_000_000 / plan.settings.retry_backoff.as_nanos().max(1) as u64;
+    others * (pauses * 6 / 5 + CONNECTS_BESIDES)
+}
+
 /// Where a host listens: `n3:9092`.
 pub fn listener(id: HostId) -> Listener {
     Listener { name: "PLAINTEXT".into(), endpoint: Endpoint::new(&format!("n{}", id.0), PORT) }
@@ -290,3 +305,6 @@ fn drift(plan: &Plan, stream: &mut Stream) -> i64 {
 }
 
 const PORT: u16 = 9092;
+
+/// Connections to one node within a second for other reasons than that the last one failed.
+const CONNECTS_BESIDES: u64 = 25;

@@ -398,6 +398,7 @@ impl<'p> World<'p> {
             match output {
                 Output::Connect { connection, endpoint } => {
                     let acceptor = host_at(&endpoint, self.hosts.len());
+                    self.hosts[host.index()].effort.connects();
                     self.network.connect(scene!(self), host, connection, acceptor);
                 }
                 Output::Frame { connection, frame } => self.node_sends(host, connection, frame),
@@ -515,7 +516,9 @@ impl<'p> World<'p> {
     fn judge_end(&mut self) {
         let views: Vec<_> = self.hosts.iter().map(Host::view).collect();
         let disks: Vec<DiskView<'_>> = self.hosts.iter().map(|host| host.marks.view()).collect();
-        let efforts: Vec<Effort> = self.hosts.iter().map(|host| host.effort.effort()).collect();
+        let connects_max = crate::sim::host::connects_max(self.plan);
+        let effort = |host: &Host| Effort { connects_max, ..host.effort.effort() };
+        let efforts: Vec<Effort> = self.hosts.iter().map(effort).collect();
         let end = End {
             at: self.now,
             views: &views,
