@@ -60,6 +60,12 @@ fn reads(table: &mut Table<'_>, node: usize) {
     beside.topics[0].partitions[0].partition = 1;
     let is_unknown = move |answer: &FetchResponse| errors(answer) == [UNKNOWN_PARTITION];
     table.ask((node, "Fetch of another partition"), FETCH, &beside, is_unknown);
+    let mut twice = read(&truth, truth.end.as_i64());
+    let again = twice.topics[0].partitions[0].clone();
+    twice.topics[0].partitions.push(again);
+    let first = if node == truth.leader { 0 } else { NOT_LEADER_OR_FOLLOWER };
+    let is_repeated = move |answer: &FetchResponse| errors(answer) == [first, INVALID_REQUEST];
+    table.ask((node, "Fetch of a partition that is named twice"), FETCH, &twice, is_repeated);
     let mut below = read(&truth, -5);
     below.topics[0].partitions[0].current_leader_epoch = -1;
     let is_outside = move |answer: &FetchResponse| errors(answer) == [OFFSET_OUT_OF_RANGE];
@@ -177,6 +183,17 @@ fn writes(table: &mut Table<'_>, node: usize) {
     let mut beside = written(&truth, plain());
     beside.topic_data[0].partition_data[0].index = 1;
     table.ask((node, "Produce to another partition"), PRODUCE, &beside, refuses(UNKNOWN_PARTITION));
+    if node != truth.leader {
+        let named = (NOT_LEADER_OR_FOLLOWER, truth.leader as i32, truth.epoch);
+        let names_leader = move |answer: &ProduceResponse| {
+            let partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
+            let leader =
+                partitions.map(|at| (at.error_code, at.current_leader.leader_id.0, at.current_leader.leader_epoch));
+            leader.eq([named]) && answer.node_endpoints.len() == 1
+        };
+        let question = (node, "Produce to a follower, hinted");
+        table.ask(question, PRODUCE_HINTED, &written(&truth, plain()), names_leader);
+    }
     let acks = written(&truth, plain()).with_acks(2);
     table.ask((node, "Produce with acks=2"), PRODUCE, &acks, refuses(INVALID_REQUIRED_ACKS));
 }
@@ -219,6 +236,8 @@ pub(super) fn stranger() -> TopicName {
 }
 
 const PRODUCE: (Api, i16) = (Api::Produce, 9);
+/// The first version whose answers say who leads.
+const PRODUCE_HINTED: (Api, i16) = (Api::Produce, 10);
 const FETCH: (Api, i16) = (Api::Fetch, 12);
 const LIST: (Api, i16) = (Api::ListOffsets, 7);
 
@@ -233,6 +252,7 @@ const UNKNOWN_PARTITION: i16 = 3;
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const REQUEST_TIMED_OUT: i16 = 7;
 const INVALID_REQUIRED_ACKS: i16 = 21;
+const INVALID_REQUEST: i16 = 42;
 const UNSUPPORTED_FOR_MESSAGE_FORMAT: i16 = 43;
 const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
 const FENCED_LEADER_EPOCH: i16 = 74;
