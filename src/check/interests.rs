@@ -53,6 +53,8 @@ impl Interests {
     pub const DRILLED: Interests = Interests(1 << 20);
     /// A node stopped of its own accord.
     pub const CLOSED: Interests = Interests(1 << 21);
+    /// A node's files were read while they were at rest.
+    pub const SHELVED: Interests = Interests(1 << 22);
 
     /// Whether the two sets share a kind.
     #[inline]

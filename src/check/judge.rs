@@ -11,6 +11,7 @@ use crate::check::completed_is_durable::CompletedIsDurable;
 use crate::check::consumers_see_committed::ConsumersSeeCommitted;
 use crate::check::drills::{CutOffFollowerDisturbsNobody, CutOffLeaderStepsDown};
 use crate::check::epochs_and_votes_move_forward::EpochsAndVotesMoveForward;
+use crate::check::files_are_in_order::FilesAreInOrder;
 use crate::check::flushed_is_durable::FlushedIsDurable;
 use crate::check::high_watermark_moves_forward::HighWatermarkMovesForward;
 use crate::check::leader_change_is_true::LeaderChangeIsTrue;
@@ -128,6 +129,7 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(SaidOnlyDurable::default()),
         Box::new(FlushedIsDurable::default()),
         Box::new(CompletedIsDurable::default()),
+        Box::new(FilesAreInOrder::default()),
         Box::new(RecoveryKeepsDurable::default()),
         Box::new(RestartsKeepRoles::default()),
         Box::new(LeadersAreHeeded::default()),

@@ -143,6 +143,7 @@ impl Ledger {
             What::Examined { .. } => Interests::EXAMINED,
             What::Drilled(_) => Interests::DRILLED,
             What::Closed => Interests::CLOSED,
+            What::Shelved(_) => Interests::SHELVED,
         }
     }
 

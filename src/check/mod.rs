@@ -30,6 +30,7 @@ mod completed_is_durable;
 mod consumers_see_committed;
 mod drills;
 mod epochs_and_votes_move_forward;
+mod files_are_in_order;
 #[cfg(test)]
 mod fixture;
 mod flushed_is_durable;
@@ -62,6 +63,8 @@ pub use ledger::{Ledger, Mirror, State};
 
 use std::fmt;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::history::Operation;
 use crate::ids::{Epoch, Offset};
@@ -185,6 +188,8 @@ pub enum What<'a> {
     Noted(&'a Note),
     /// The node has stopped of its own accord, as it was asked to; that it is down comes next.
     Closed,
+    /// No file operation of the node is on its way, and these are its files.
+    Shelved(&'a Shelf<'a>),
     /// The node went down; `power` means the cache is gone.
     Down { power: bool },
     /// The real recovery ran over a copy of one legal image of the node's disk after a power loss at this moment.
@@ -206,6 +211,21 @@ pub enum What<'a> {
     Drilled(Drill),
     /// A question whose answer is known was answered, `prompt` being what that may take; `None` when all of them were.
     Examined { finding: Option<&'a Examined>, prompt: Duration },
+}
+
+/// A node's files at rest, and what they owe.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf<'a> {
+    /// Every file, as a process would find it, in the order of their names.
+    pub files: &'a [(FileName, Bytes)],
+    /// Whether the node has just stopped cleanly.
+    pub is_closed: bool,
+    /// Bytes from which on a segment is full.
+    pub segment_bytes: u64,
+    /// Bytes that may be reserved behind the log.
+    pub preallocate_bytes: u64,
+    /// Lines that some files owe.
+    pub owed: &'a [(FileName, String)],
 }
 
 /// A leader was asked to go, and what is owed for that.

@@ -192,6 +192,11 @@ impl Disk {
         is_named && self.files[number.copied().unwrap_or_default()].holds_durably(length)
     }
 
+    /// Whether no operation of the process is waiting or under way.
+    pub fn is_idle(&self) -> bool {
+        self.current.is_none() && self.queue.is_empty()
+    }
+
     /// The process is gone: what it had not handed to the operating system never happens.
     pub fn forget_queue(&mut self) {
         self.queue = FileQueue::default();

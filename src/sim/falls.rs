@@ -69,6 +69,7 @@ impl World<'_> {
 
     pub(crate) fn node_stopped(&mut self, host: HostId) {
         self.court.see(&self.hosts, self.now, Some(host), What::Closed);
+        self.show_files_of(host, true);
         self.kill(host);
         self.stopped_gracefully(host);
     }

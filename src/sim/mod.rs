@@ -37,6 +37,7 @@ pub mod recorder;
 pub mod rot;
 pub mod script;
 pub mod settle;
+pub mod shelf;
 pub mod storage;
 pub mod wiretap;
 pub mod world;

@@ -192,6 +192,7 @@ impl World<'_> {
             None => {
                 let lasts = self.settle.calm_for;
                 self.settle.calm = Some((self.now, self.now + lasts));
+                self.show_files();
                 if !lasts.is_zero() {
                     self.court.see(&self.hosts, self.now, None, What::Calm);
                     self.begin_examination(Paper::Calm);
@@ -205,7 +206,10 @@ impl World<'_> {
                         self.settle.quiet_since = None;
                         self.begin_drill(leader);
                     }
-                    None => self.settle.ended = Some(self.now),
+                    None => {
+                        self.show_files();
+                        self.settle.ended = Some(self.now);
+                    }
                 }
             }
             Some(_) => {}
