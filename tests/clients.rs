@@ -13,6 +13,7 @@
 //! | `client.rs` | what every client must do |
 //! | `programs.rs`, `kcat.rs` | the clients |
 //! | `java.rs` | Kafka's own tools |
+//! | `namespaces.rs` | a network of packets, which are lost |
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "real processes, files, ports and clocks")]
 
 #[path = "clients/client.rs"]
@@ -25,6 +26,8 @@ mod judge;
 mod kcat;
 #[path = "clients/load.rs"]
 mod load;
+#[path = "clients/namespaces.rs"]
+mod namespaces;
 #[path = "clients/programs.rs"]
 mod programs;
 #[path = "support/quorum.rs"]
@@ -47,6 +50,8 @@ struct Case {
     tool: Option<Tool>,
     /// Whether it takes processes and disks of our own.
     is_of_ours: bool,
+    /// Why this machine does not allow it.
+    refusal: Option<String>,
     test: Box<dyn FnOnce() -> Result<(), Failed> + Send>,
 }
 
@@ -65,7 +70,7 @@ fn main() {
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name: String, tool, is_of_ours, test| Case { name, tool, is_of_ours, test };
+    let case = |name: String, tool, is_of_ours, test| Case { name, tool, is_of_ours, refusal: None, test };
     let mut cases: Vec<Case> = Vec::new();
     let judge = Box::new(judge::objects_to_every_kind_of_loss);
     cases.push(case("the_judge_objects_to_every_kind_of_loss".into(), None, false, judge));
@@ -83,6 +88,10 @@ fn cases() -> Vec<Case> {
         let name = format!("{}_{name}", kafka.name);
         cases.push(case(name, Some(kafka.tool()), true, Box::new(move || test(kafka))));
     }
+    let client = kcat::client();
+    let test = Box::new(move || namespaces::survives_loss_and_partitions(&client));
+    let apart = case("kcat_survives_loss_and_partitions_of_packets".into(), Some(client.tool), true, test);
+    cases.push(Case { refusal: namespaces::refusal(), ..apart });
     cases
 }
 
@@ -105,6 +114,9 @@ fn trial(case: Case, missing: &BTreeMap<Tool, String>) -> Trial {
     let ignored = |reason: String| Trial::test(case.name.clone(), || Ok(())).with_kind(reason).with_ignored_flag(true);
     if case.is_of_ours && is_set("KRAFTBED_CLIENTS_BOOTSTRAP") {
         return ignored("takes a quorum of its own".into());
+    }
+    if let Some(reason) = case.refusal {
+        return ignored(reason);
     }
     match case.tool.and_then(|tool| missing.get(&tool)) {
         None => Trial::test(case.name, case.test),
