@@ -15,6 +15,8 @@
 //!
 //! What recovery keeps is not durable yet: after a kill it was read from a cache that the next power loss takes away. So
 //! `flushed` starts at the recovery point, and the first operation of an incarnation is [`crate::log::DiskOp::Adopt`] (R12).
+//! The recovery point of a node that recovers vouches for nothing: it speaks of the bytes that are missing, and what a
+//! leader has filled in since may never have been synced. There `flushed` starts where the log does.
 
 mod repair;
 mod scan;
@@ -41,7 +43,7 @@ pub struct Recovered {
     pub quorum: Option<QuorumState>,
     /// Offset of the first record.
     pub start: Offset,
-    /// Everything below was once durable: the recovery point, at most `end` (R12).
+    /// Everything below is durable: the recovery point, at most `end`; `start` while recovering (R12).
     pub flushed: Offset,
     /// Offset after the last record kept.
     pub end: Offset,
@@ -247,7 +249,7 @@ impl Recovery {
             meta: self.texts.meta.expect("invariant: no recovery finishes without meta.properties"),
             quorum: self.texts.quorum,
             start,
-            flushed: recovery_point.clamp(start, end),
+            flushed: if self.recovering.is_some() { start } else { recovery_point.clamp(start, end) },
             end,
             epochs: self.scan.epochs,
             producers: self.scan.producers,
