@@ -51,9 +51,30 @@ pub struct Host {
     /// After so many repairs of the running boot the process dies.
     pub dies_in_boot_after: Option<u64>,
     /// How the running process ends when its next sync is under way.
-    pub falls_in_sync: Option<FaultKind>,
+    pub falls_in_sync: Option<Fall>,
     /// Work that arrived while the process stood still.
     pub waiting: VecDeque<Waiting>,
+}
+
+/// A fall that waits for a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fall {
+    /// What happens: the process is killed, or the power fails.
+    pub kind: FaultKind,
+    /// Which sync it waits for.
+    pub moment: Moment,
+}
+
+/// Which sync a fall waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The next one.
+    AnySync,
+    /// The next one that finds unsynced bytes in so many sectors of one file, so that some may survive and some not.
+    Tearing {
+        /// Two at least.
+        sectors: usize,
+    },
 }
 
 /// What a machine's process does.

@@ -19,6 +19,8 @@ use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
 use crate::sim::decide::{Decider, Stream, pick};
+use crate::sim::host::{Fall, Moment};
+use crate::sim::image::unsynced_sectors;
 use crate::sim::network::Scene;
 use crate::sim::world::{Happening, World};
 
@@ -55,7 +57,7 @@ impl Nemesis {
     /// The nemesis of a plan.
     pub fn new(plan: &Plan, decider: &Decider) -> Nemesis {
         let mut stream = decider.stream("nemesis");
-        let dealt = plan.faults.iter().filter(|(kind, _)| is_dealt(**kind));
+        let dealt = plan.faults.iter().filter(|(kind, _)| is_dealt(plan, **kind));
         let deck: Vec<FaultKind> = dealt.flat_map(|(&kind, &strength)| vec![kind; usize::from(strength)]).collect();
         let timeout = plan.settings.fetch_timeout.as_nanos() as u64;
         let period = Duration::from_nanos(stream.pause(timeout / 2, timeout * 4));
@@ -138,6 +140,7 @@ impl World<'_> {
             FaultKind::Isolate => self.deal_isolation(),
             FaultKind::Reset => self.deal_reset(),
             FaultKind::Kill => self.deal_fall(kind),
+            FaultKind::Torn | FaultKind::LostSectors => self.deal_tear(),
             FaultKind::Power => {
                 let all: Vec<HostId> = self.hosts.iter().map(|host| host.id).collect();
                 match self.nemesis.stream.chance(1, 6) {
@@ -244,7 +247,7 @@ impl World<'_> {
         let Some(host) = self.victim() else { return };
         let state = &mut self.hosts[host.index()];
         if state.node().is_some() && !state.is_paused && self.nemesis.stream.chance(1, 2) {
-            state.falls_in_sync = Some(kind);
+            state.falls_in_sync = Some(Fall { kind, moment: Moment::AnySync });
             return;
         }
         match kind {
@@ -253,10 +256,26 @@ impl World<'_> {
         }
     }
 
+    /// A node loses its power while a sync has several sectors to save. Where the power fails at any moment, a batch is
+    /// hardly ever torn: most of the time all is synced, and what is not lies in one sector.
+    fn deal_tear(&mut self) {
+        let Some(host) = self.victim() else { return };
+        // Two are one batch; for more, batches must have gathered behind a slow sync.
+        let sectors = self.nemesis.stream.between(2, SECTORS_TORN_MOST) as usize;
+        let state = &mut self.hosts[host.index()];
+        if state.node().is_some() {
+            state.falls_in_sync = Some(Fall { kind: FaultKind::Power, moment: Moment::Tearing { sectors } });
+        }
+    }
+
     /// A sync has begun and takes so long: the moment that a fault may have waited for.
     pub(crate) fn sync_begins(&mut self, host: HostId, takes: Duration) {
         let state = &mut self.hosts[host.index()];
-        let Some(kind) = state.falls_in_sync.take() else { return };
+        let is_moment = |fall: &mut Fall| match fall.moment {
+            Moment::AnySync => true,
+            Moment::Tearing { sectors } => unsynced_sectors(&state.disk) >= sectors,
+        };
+        let Some(Fall { kind, .. }) = state.falls_in_sync.take_if(is_moment) else { return };
         let incarnation = state.incarnation;
         let within = Duration::from_nanos(self.nemesis.stream.between(0, takes.as_nanos() as u64));
         self.relieve_after(within, Relief::Fall { host, incarnation, kind });
@@ -464,30 +483,28 @@ impl World<'_> {
     }
 }
 
-fn is_dealt(kind: FaultKind) -> bool {
+/// Whether a kind of fault has turns of its own. What tears batches is a power loss at a certain moment; who writes a
+/// script says himself when the power fails, unless it may fail at any time.
+fn is_dealt(plan: &Plan, kind: FaultKind) -> bool {
     use FaultKind as F;
-    matches!(
-        kind,
-        F::Cut
-            | F::CutOneWay
-            | F::Isolate
-            | F::Reset
-            | F::Kill
-            | F::Power
-            | F::KillInRecovery
-            | F::Pause
-            | F::Wipe
-            | F::Rot
-            | F::Shutdown
-            | F::Resign
-            | F::Jump
-    )
+    match kind {
+        F::Torn | F::LostSectors => plan.steps.is_empty() || plan.faults.contains_key(&F::Power),
+        F::Cut | F::CutOneWay | F::Isolate | F::Reset => true,
+        F::Kill | F::Power | F::KillInRecovery | F::Pause | F::Wipe | F::Rot | F::Shutdown | F::Resign | F::Jump => {
+            true
+        }
+        F::Stall | F::Jitter | F::Drop | F::Duplicate | F::Reorder => false,
+        F::LostEntries | F::SlowSync | F::FailedSync | F::Drift | F::Offset => false,
+    }
 }
 
 fn list(links: &[(HostId, HostId)]) -> String {
     let named: Vec<String> = links.iter().take(12).map(|(from, to)| format!("{}>{}", from.0, to.0)).collect();
     named.join(" ")
 }
+
+/// How many unsynced sectors a power loss waits for at most.
+const SECTORS_TORN_MOST: u64 = 4;
 
 /// The shortest that anything lasts, in nanoseconds.
 const A_MOMENT: u64 = 1_000_000;
