@@ -8,22 +8,30 @@
 //! state 0 leader@1 leader=0 vote=1 hw=3 flushed=3
 //! quorum 0 1 leader=0 vote=1    the quorum-state on the platter
 //! look 0                        the node handled something: the judge looks
-//! start 0  down 0               it starts, it goes down
+//! start 0  down 0               it starts, it goes down; `flushed=` is what recovery calls flushed, if not all
+//! close 0                       it has stopped as it was asked to; that it is down comes next
 //! grant 1 0@4                   node 1 answers that it votes for node 0 in epoch 4, whose log ends at `end=4@2`
 //! fetch 1 4@2 epoch=2           node 1 fetches from offset 4, its last record of epoch 2
 //! begin 1 0@4 leader=0 voters=0/1/2 granting=0/1   its machine is given the LEADER_CHANGE at offset 0 of epoch 4
 //! hand 0 4                      node 0, which leads epoch 4 of a quiet cluster, is asked to resign
 //! leave 0 4 to=2/1              it says who should follow
+//! heed 1 0@4                    node 1 accepts that node 0 leads epoch 4; with `error=fenced` it does not
+//! part 2  part 0 within=2ms     a quiet cluster is cut off from node 2; from its leader, of whom so much is owed
+//! mend 2                        and is whole again
+//! end 1 connects=9 most=9       the run ends; in its busiest second node 1 asked for so many connections, of so many
 //! ```
 
 use std::error::Error;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
-use kraftbed::check::{BatchMark, Damage, DiskView, Handover, Judge, Observation, Options, Violation, What};
+use kraftbed::check::{
+    BatchMark, Damage, DiskView, Drill, Effort, End, Handover, Judge, Observation, Options, Violation, What,
+};
 use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::log::{EpochIndex, MetaProperties, ProducerTable, QuorumState, Recovered};
 use kraftbed::raft::message::{
-    EndQuorumEpochRequest, ErrorCode, FetchRequest, Response, ResponseBody, SaidHighWatermark, VoteRequest,
+    BeginQuorumEpochRequest, EndQuorumEpochRequest, ErrorCode, FetchRequest, Response, ResponseBody, SaidHighWatermark,
+    VoteRequest,
 };
 use kraftbed::raft::{Request, RoleKind, View, Voter, VoterSet};
 use kraftbed::record::{BatchBuilder, ControlRecord, RecordBatch};
@@ -81,30 +89,27 @@ impl Runner for Court {
             }
             "look" => self.see(first, |_, view| What::Stepped { view }),
             "start" => {
-                let recovered = self.nodes[first].recovered(first);
+                let mut recovered = self.nodes[first].recovered(first);
+                if let Some(flushed) = args.take_key("flushed") {
+                    recovered.flushed = Offset(flushed.parse()?);
+                }
                 self.see(first, |_, view| What::Started { view, recovered: &recovered })
             }
+            "close" => self.see(first, |_, _| What::Closed),
             "down" => {
                 let seen = self.see(first, |_, _| What::Down { power: true });
                 self.nodes[first].incarnation += 1;
                 seen
             }
-            "grant" => {
-                let (candidate, epoch) = at(args.next_pos().ok_or("whom?")?)?;
-                let (end, last) = args.take_key("end").map_or(Ok((0, 0)), at)?;
-                let request = Request::Vote(VoteRequest {
-                    epoch: Epoch(epoch),
-                    candidate: Some(ReplicaKey::of(ReplicaId(candidate as u32))),
-                    voter: None,
-                    last_epoch: Some(Epoch(last)),
-                    last_offset: Some(Offset(end)),
-                    pre_vote: false,
-                });
-                let body = ResponseBody::Vote { granted: true };
-                let response =
-                    Response { error: ErrorCode::None, epoch: Epoch(epoch), leader: None, endpoint: None, body };
+            "grant" | "heed" => {
+                let (request, response) = answered(&command.name, &mut args)?;
                 self.see(first, |_, _| What::Answered { request: &request, response: &response })
             }
+            "part" | "mend" => {
+                let drill = self.drill(&command.name, first, &mut args)?;
+                self.see(first, |_, _| What::Drilled(drill))
+            }
+            "end" => self.end(first, &mut args)?,
             "fetch" | "leave" => {
                 let request = asked(&command.name, first as u32, &mut args)?;
                 self.see(first, |_, _| What::Asked { request: &request })
@@ -128,6 +133,26 @@ impl Runner for Court {
 }
 
 impl Court {
+    /// One fault in a quiet cluster, or its end, as a command describes it.
+    fn drill(&self, name: &str, node: usize, args: &mut ArgumentConsumer<'_>) -> Result<Drill, Failure> {
+        if name == "mend" {
+            return Ok(Drill::Healed);
+        }
+        let Some(within) = args.take_key("within") else { return Ok(Drill::FollowerCut { node }) };
+        let within = std::time::Duration::from_millis(within.strip_suffix("ms").ok_or("how many ms?")?.parse()?);
+        let epoch = self.nodes[node].epoch;
+        Ok(Drill::LeaderCut { node, epoch, resigns_within: within, elected_within: within })
+    }
+
+    /// The run is cut short; nothing is judged but how hard this node worked.
+    fn end(&mut self, node: usize, args: &mut ArgumentConsumer<'_>) -> Result<Result<(), Violation>, Failure> {
+        let mut efforts = vec![Effort::default(); self.nodes.len()];
+        efforts[node].connects_in_busiest_second = args.take_key("connects").ok_or("how many?")?.parse()?;
+        efforts[node].connects_max = args.take_key("most").ok_or("of how many?")?.parse()?;
+        let end = End { at: self.at, efforts: &efforts, ..End::default() };
+        Ok(self.judge.finish(&end).map_or(Ok(()), Err))
+    }
+
     fn see<'a>(&'a mut self, node: usize, what: impl FnOnce(&'a Actor, View<'a>) -> What<'a>) -> Result<(), Violation> {
         self.at += std::time::Duration::from_millis(1);
         let Court { judge, voters, nodes, at } = self;
@@ -241,6 +266,41 @@ fn mark(text: &str) -> Result<BatchMark, Failure> {
 fn at(text: &str) -> Result<(u64, u32), Failure> {
     let (number, epoch) = text.split_once('@').ok_or("number@epoch?")?;
     Ok((number.parse()?, epoch.parse()?))
+}
+
+/// What a node answers a peer, as a command describes it.
+fn answered(name: &str, args: &mut ArgumentConsumer<'_>) -> Result<(Request, Response), Failure> {
+    let (peer, epoch) = at(args.next_pos().ok_or("whom?")?)?;
+    let (peer, epoch) = (ReplicaId(peer as u32), Epoch(epoch));
+    let error = match args.take_key("error") {
+        None => ErrorCode::None,
+        Some("fenced") => ErrorCode::FencedLeaderEpoch,
+        Some(other) => return Err(format!("no error {other}").into()),
+    };
+    let (request, body) = match name {
+        "heed" => (
+            Request::BeginQuorumEpoch(BeginQuorumEpochRequest {
+                epoch,
+                leader: Some(peer),
+                voter: None,
+                endpoints: vec![],
+            }),
+            ResponseBody::BeginQuorumEpoch,
+        ),
+        _ => {
+            let (end, last) = args.take_key("end").map_or(Ok((0, 0)), at)?;
+            let request = VoteRequest {
+                epoch,
+                candidate: Some(ReplicaKey::of(peer)),
+                voter: None,
+                last_epoch: Some(Epoch(last)),
+                last_offset: Some(Offset(end)),
+                pre_vote: false,
+            };
+            (Request::Vote(request), ResponseBody::Vote { granted: true })
+        }
+    };
+    Ok((request, Response { error, epoch, leader: None, endpoint: None, body }))
 }
 
 /// What a node asks its peers, as a command describes it.
