@@ -3,6 +3,10 @@
 //! When a node notes `Leads {e, s}`: nobody has before, for e; the node leads e; and the committed batch at s begins there
 //! and is of epoch e (its LEADER_CHANGE). Earlier, an announced leader might not know all that was acknowledged.
 //!
+//! A look shows a node after its step. In one step a leader may commit, announce itself, find that no majority fetches any
+//! more, and resign; so it leads if it does at this look or did at the one before, and has not noted that it became
+//! something else.
+//!
 //! Source: Kafka's `RaftClient.Listener.handleLeaderChange` ( fired when the listener reached
 //! the epoch start offset); KAFKA-17333 (a resigned node that announces itself).
 
@@ -17,6 +21,8 @@ use crate::raft::view::RoleKind;
 #[derive(Debug, Default)]
 pub struct LeadershipAnnouncedOnce {
     announced: BTreeMap<Epoch, usize>,
+    /// In which epoch a node noted that it became something else than a leader, where that was its last such note.
+    left: BTreeMap<usize, Epoch>,
 }
 
 impl LeadershipAnnouncedOnce {
@@ -25,8 +31,10 @@ impl LeadershipAnnouncedOnce {
         if let Some(by) = self.announced.insert(epoch, node) {
             return Err(format!("which node {by} has announced before"));
         }
-        let state = seen.ledger.node(node).and_then(|mirror| mirror.state);
-        if !state.is_some_and(|state| state.role == RoleKind::Leader && state.epoch == epoch) {
+        let looks = seen.ledger.node(node).map(|mirror| [mirror.state, mirror.before]).unwrap_or_default();
+        let leads = looks.into_iter().flatten().any(|state| state.role == RoleKind::Leader && state.epoch == epoch);
+        let has_left = self.left.get(&node).is_some_and(|left| *left >= epoch);
+        if !leads || has_left {
             return Err("and does not lead it".into());
         }
         match seen.ledger.committed_at(start) {
@@ -53,8 +61,19 @@ impl Property for LeadershipAnnouncedOnce {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
-        let What::Noted(&Note::Leads { epoch, start }) = seen.observation.what else { return Ok(()) };
         let node = seen.observation.node;
+        let (epoch, start) = match seen.observation.what {
+            What::Noted(Note::Became { role: RoleKind::Leader, .. }) => {
+                self.left.remove(&node);
+                return Ok(());
+            }
+            What::Noted(Note::Became { epoch, .. }) => {
+                self.left.insert(node, *epoch);
+                return Ok(());
+            }
+            What::Noted(Note::Leads { epoch, start }) => (*epoch, *start),
+            _ => return Ok(()),
+        };
         self.judge(seen, epoch, start)
             .or_else(|lie| self.fails(seen, format!("node {node} announces that it leads epoch {epoch}, {lie}")))
     }

@@ -13,6 +13,8 @@
 //! grant 1 0@4                   node 1 answers that it votes for node 0 in epoch 4, whose log ends at `end=4@2`
 //! fetch 1 4@2 epoch=2           node 1 fetches from offset 4, its last record of epoch 2
 //! begin 1 0@4 leader=0 voters=0/1/2 granting=0/1   its machine is given the LEADER_CHANGE at offset 0 of epoch 4
+//! announce 0 0@4                node 0 notes that it leads epoch 4 from offset 0 on
+//! become 0 resigned@4           it notes that it becomes so
 //! hand 0 4                      node 0, which leads epoch 4 of a quiet cluster, is asked to resign
 //! leave 0 4 to=2/1              it says who should follow
 //! heed 1 0@4                    node 1 accepts that node 0 leads epoch 4; with `error=fenced` it does not
@@ -33,7 +35,7 @@ use kraftbed::raft::message::{
     BeginQuorumEpochRequest, EndQuorumEpochRequest, ErrorCode, FetchRequest, Response, ResponseBody, SaidHighWatermark,
     VoteRequest,
 };
-use kraftbed::raft::{Request, RoleKind, View, Voter, VoterSet};
+use kraftbed::raft::{Note, Request, RoleKind, View, Voter, VoterSet};
 use kraftbed::record::{BatchBuilder, ControlRecord, RecordBatch};
 use kraftbed::time::{Instant, Timestamp};
 
@@ -118,6 +120,10 @@ impl Runner for Court {
                 let batch = leader_change(&mut args)?;
                 let (batches, end) = ([batch.clone()], batch.end());
                 self.see(first, |_, _| What::Applied { batches: &batches, end, machine: 0 })
+            }
+            "announce" | "become" => {
+                let note = note(&command.name, &mut args)?;
+                self.see(first, |_, _| What::Noted(&note))
             }
             "hand" => {
                 let epoch = Epoch(args.next_pos().ok_or("which epoch?")?.parse()?);
@@ -266,6 +272,17 @@ fn mark(text: &str) -> Result<BatchMark, Failure> {
 fn at(text: &str) -> Result<(u64, u32), Failure> {
     let (number, epoch) = text.split_once('@').ok_or("number@epoch?")?;
     Ok((number.parse()?, epoch.parse()?))
+}
+
+/// What a node notes, as a command describes it.
+fn note(name: &str, args: &mut ArgumentConsumer<'_>) -> Result<Note, Failure> {
+    let text = args.next_pos().ok_or("what@epoch?")?;
+    if name == "announce" {
+        let (start, epoch) = at(text)?;
+        return Ok(Note::Leads { epoch: Epoch(epoch), start: Offset(start) });
+    }
+    let (role, epoch) = text.split_once('@').ok_or("role@epoch?")?;
+    Ok(Note::Became { role: role_of(role)?, epoch: Epoch(epoch.parse()?), leader: None })
 }
 
 /// What a node answers a peer, as a command describes it.
