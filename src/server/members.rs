@@ -195,6 +195,15 @@ impl Members {
         self.processes[usize::from(node) - 1].as_ref().map(Child::id)
     }
 
+    /// Memory that a node which runs holds at this moment; 0 where the system has no `/proc`.
+    pub fn resident_bytes(&self, node: u16) -> u64 {
+        let id = self.process_id(node).expect("invariant: the node runs");
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kibibytes.unwrap_or(0) << 10
+    }
+
     /// Sends a signal to a node that runs.
     pub fn signal(&self, node: u16, signal: Signal) {
         let id = self.process_id(node).and_then(|id| Pid::from_raw(id as i32));

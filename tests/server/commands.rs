@@ -82,7 +82,7 @@ fn torture_hurts_a_quorum_and_finds_it_whole() {
         let _ = std::fs::remove_dir_all(&directory);
         let (base, place) = (base.to_string(), directory.to_str().expect("text"));
         let mut arguments = vec!["torture", "--rounds", "4", "--base-port", &base, "--dir", place, "--output", "json"];
-        for fault in ["kill_leader", "wipe_follower", "cut_connections"] {
+        for fault in ["kill_leader", "wipe_follower", "cut_connections", "strangers"] {
             arguments.extend(["--fault", fault]);
         }
         for tuned in

@@ -19,11 +19,13 @@ pub enum Fault {
     KillAll,
     /// The clients' connections are cut in the midst of a frame, several times.
     CutConnections,
+    /// Strangers send garbage to every node, and more than it may take, for several seconds.
+    Strangers,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 7] = [
+    pub const ALL: [Fault; 8] = [
         Fault::KillLeader,
         Fault::StopLeader,
         Fault::KillFollower,
@@ -31,6 +33,7 @@ impl Fault {
         Fault::RollingRestart,
         Fault::KillAll,
         Fault::CutConnections,
+        Fault::Strangers,
     ];
 
     /// The name on the command line and in results.
@@ -43,6 +46,7 @@ impl Fault {
             Fault::RollingRestart => "rolling_restart",
             Fault::KillAll => "kill_all",
             Fault::CutConnections => "cut_connections",
+            Fault::Strangers => "strangers",
         }
     }
 
@@ -57,12 +61,13 @@ impl Fault {
             Fault::KillLeader => 12,
             Fault::StopLeader | Fault::KillFollower | Fault::RollingRestart | Fault::KillAll => 2,
             Fault::WipeFollower | Fault::CutConnections => 2,
+            Fault::Strangers => 1,
         }
     }
 
     /// Whether it takes a quorum of several nodes.
     pub fn needs_followers(self) -> bool {
-        !matches!(self, Fault::KillLeader | Fault::KillAll | Fault::CutConnections | Fault::RollingRestart)
+        matches!(self, Fault::StopLeader | Fault::KillFollower | Fault::WipeFollower)
     }
 
     /// What a producer waits for an answer: a stopped leader keeps its connections, and only this ends the wait.

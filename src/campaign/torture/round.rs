@@ -14,6 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::campaign::torture::load::{self, Load, Told};
+use crate::campaign::torture::strangers::Strangers;
 use crate::campaign::torture::{Fault, Options, Trouble, disks};
 use crate::client::producer::{Idempotence, Settings};
 use crate::client::quorum_info::QuorumInfo;
@@ -222,7 +223,29 @@ impl Torture {
                 }
                 ack()
             }
+            Fault::Strangers => self.let_strangers_in(load, prng),
         }
+    }
+
+    /// Strangers come and go; how long the load had to wait while they were there, at most.
+    fn let_strangers_in(&mut self, load: &Load, prng: &mut Prng) -> Result<Duration, Trouble> {
+        let ports = self.members.plan().ids().map(|node| self.members.plan().endpoint(node).port).collect();
+        let strangers = Strangers::send(ports, prng.word()).map_err(|source| system("send strangers", source))?;
+        let end = Instant::now() + Duration::from_millis(prng.range(3000..8000));
+        let mut longest = Duration::ZERO;
+        while Instant::now() < end {
+            let waited = load.next_ack(load.now(), ACK_WITHIN).ok_or(Trouble::NoAck { within: ACK_WITHIN })?;
+            longest = longest.max(waited);
+            sleep(POLL);
+        }
+        drop(strangers);
+        for node in self.members.running() {
+            let mebibytes = self.members.resident_bytes(node) >> 20;
+            if mebibytes > MEBIBYTES_MAX {
+                return Err(Trouble::Swollen { node, mebibytes, owed: MEBIBYTES_MAX });
+            }
+        }
+        Ok(longest)
     }
 
     /// Asks a node to stop, and starts it again.
@@ -358,6 +381,9 @@ const TOPIC: &str = "__cluster_metadata";
 
 /// How long the first acknowledgement may take.
 const ACK_WITHIN: Duration = Duration::from_secs(60);
+
+/// What a node may hold, whatever it is asked.
+const MEBIBYTES_MAX: u64 = 200;
 
 /// How long a quorum may take to come to rest.
 const QUIET_WITHIN: Duration = Duration::from_secs(60);
