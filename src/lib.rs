@@ -111,7 +111,7 @@
 //! use kraftbed::check;
 //! use kraftbed::outcome::Verdict;
 //! use kraftbed::scenario::Scenario;
-//! use kraftbed::sim::world::{RunOptions, run};
+//! use kraftbed::sim::{RunOptions, run};
 //!
 //! let text = r#"{
 //!     "about": "Three nodes, one client, and nothing goes wrong.",

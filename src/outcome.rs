@@ -14,7 +14,8 @@ pub enum Verdict {
     Passed,
     /// A property did not hold (exit 1; liveness exits 5).
     Violated(Violation),
-    /// The checker's budget ran out (exit 3).
+    /// The run was not over when its budget of events was spent (exit 3). Checkers have no budget of their own: each
+    /// takes a step or a logarithm of them for an observation, and none of them searches.
     Undecided(String),
 }
 
@@ -107,13 +108,13 @@ pub enum Exit {
     Violated,
     /// 2: usage, scenario or configuration error.
     Usage,
-    /// 3: a checker's budget ran out.
+    /// 3: a budget ran out, and no violation was found until then.
     Undecided,
     /// 4: nothing was selected to run.
     NothingSelected,
     /// 5: no progress after faults were over.
     NoProgress,
-    /// 6: the same seed gave another digest.
+    /// 6: the same seed gave another digest: twice in one sweep, or here and where `run --expect-digest` has it from.
     Nondeterminism,
     /// 7: a threshold or coverage was missed.
     Missed,

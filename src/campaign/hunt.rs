@@ -94,6 +94,7 @@ fn sweep_of(named: Named, seed_base: u64, seeds: u64, quirks: Quirks, jobs: usiz
         jobs,
         partition: (1, 1),
         time_limit: None,
+        events_max: None,
         quirks,
         check_determinism: (0, 1),
         keep_all_below: None,

@@ -38,12 +38,21 @@ pub struct SweepOptions {
     pub partition: (u64, u64),
     /// Begin no run after this.
     pub time_limit: Option<Duration>,
+    /// A run that is not over after so many events is undecided.
+    pub events_max: Option<u64>,
     /// Planted bugs, beside the scenarios' own.
     pub quirks: Quirks,
     /// This share of passing runs is run twice: numerator and denominator.
     pub check_determinism: (u64, u64),
     /// Record every run and write its folder below this one; otherwise only failures are recorded, and none is written.
     pub keep_all_below: Option<PathBuf>,
+}
+
+impl SweepOptions {
+    /// How each run is run, if it is not recorded.
+    fn run(&self) -> RunOptions {
+        RunOptions { events_max: self.events_max, ..RunOptions::default() }
+    }
 }
 
 /// One way to fail, and the smallest seed that does.
@@ -104,6 +113,8 @@ pub struct Sweep {
     pub failures: Vec<Failure>,
     /// A seed that came out differently the second time: scenario, seed, both digests.
     pub nondeterminism: Option<(String, u64, u64, u64)>,
+    /// The smallest seed that nobody could decide, with its scenario's path and the reason.
+    pub first_undecided: Option<(u64, String, String)>,
     /// The first folder that could not be written; it ends the sweep.
     pub unwritten: Option<WriteError>,
 }
@@ -225,9 +236,9 @@ impl Deal<'_> {
 fn run_one(named: &Named, seed: u64, options: &SweepOptions) -> Result<(Outcome, Option<u64>), WriteError> {
     let plan = plan_of(named, seed, options.quirks);
     let outcome = match &options.keep_all_below {
-        None => run(&plan, RunOptions::default()).outcome,
+        None => run(&plan, options.run()).outcome,
         Some(root) => {
-            let finished = run(&plan, RunOptions { trace: Trace::Recorded, until: None });
+            let finished = run(&plan, RunOptions { trace: Trace::Recorded, ..options.run() });
             results::write(root, &plan, &finished)?;
             Outcome { trace: Vec::new(), ..finished.outcome }
         }
@@ -237,7 +248,7 @@ fn run_one(named: &Named, seed: u64, options: &SweepOptions) -> Result<(Outcome,
     if !is_checked {
         return Ok((outcome, None));
     }
-    let again = run(&plan, RunOptions::default()).outcome.digest;
+    let again = run(&plan, options.run()).outcome.digest;
     let differs = (again != outcome.digest).then_some(again);
     Ok((outcome, differs))
 }
@@ -271,7 +282,11 @@ impl Sweep {
         match outcome.verdict {
             Verdict::Passed => self.passed += 1,
             Verdict::Violated(_) => self.failed += 1,
-            Verdict::Undecided(_) => self.undecided += 1,
+            Verdict::Undecided(ref why) => {
+                self.undecided += 1;
+                let this = (outcome.seed, named.path.clone(), why.clone());
+                self.first_undecided = self.first_undecided.take().into_iter().chain([this]).min();
+            }
         }
         self.events += outcome.events;
         self.messages += outcome.messages;
@@ -300,7 +315,7 @@ impl Sweep {
     fn record_failures(&mut self, options: &SweepOptions) {
         for failure in self.failures.iter_mut().take(RECORDED_MAX) {
             let plan = plan_of(&failure.named, failure.seed, options.quirks);
-            let finished = run(&plan, RunOptions { trace: Trace::Recorded, until: None });
+            let finished = run(&plan, RunOptions { trace: Trace::Recorded, ..options.run() });
             if finished.outcome.digest != failure.digest {
                 let digests = (failure.named.name.clone(), failure.seed, failure.digest, finished.outcome.digest);
                 self.nondeterminism.get_or_insert(digests);

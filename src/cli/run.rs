@@ -31,6 +31,12 @@ pub struct Arguments {
     /// Stop at this virtual time, such as 14.207s or 500ms.
     #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
     until: Option<Instant>,
+    /// Give up after so many events, undecided. [default: 100000000]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    events_max: Option<u64>,
+    /// The digest that this run had elsewhere; another one is nondeterminism.
+    #[arg(long, value_name = "DIGEST", value_parser = show::parse_digest, conflicts_with = "until")]
+    expect_digest: Option<u64>,
     /// Switch a planted bug on, beside the scenario's own.
     #[arg(long, value_parser = show::parse_plant)]
     plant: Vec<Quirk>,
@@ -69,12 +75,19 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     if !as_json {
         say(&plan)?;
     }
-    let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until: arguments.until });
+    let (until, events_max) = (arguments.until, arguments.events_max);
+    let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until, events_max });
     let folder = results::write(&show::results_root(), &plan, &finished);
     let replay = show::replay(named, seed, &arguments.plant);
     match as_json {
         true => say(format_args!("{:#}", show::outcome_json(&finished.outcome, &replay)))?,
         false => print(arguments, &finished, &replay, folder.as_deref().ok())?,
+    }
+    let digest = finished.outcome.digest;
+    if let Some(expected) = arguments.expect_digest.filter(|expected| *expected != digest) {
+        let (expected, found) = (show::digest(expected), show::digest(digest));
+        eprintln!("kraftbed: nondeterminism: digest {found} where {expected} is expected");
+        return Ok(Exit::Nondeterminism);
     }
     Ok(show::unless_unwritten(finished.outcome.exit(), folder.err()))
 }

@@ -28,6 +28,14 @@ pub fn parse_seed(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A digest as the last line of a run has it.
+pub fn parse_digest(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 16);
+    let parsed = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    parsed
+        .ok_or_else(|| format!("\"{text}\" is no digest: expected one as `run` prints it, such as 0x0123456789abcdef"))
+}
+
 /// Reads the name of a planted bug.
 pub fn parse_plant(text: &str) -> Result<Quirk, String> {
     Quirk::parse(text).ok_or_else(|| {

@@ -40,6 +40,9 @@ pub struct Arguments {
     /// Begin no run after this long, such as 90s or 5m.
     #[arg(long, value_parser = parse_limit, allow_hyphen_values = true)]
     time_limit: Option<Duration>,
+    /// A run that is not over after so many events is undecided. [default: 100000000]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    events_max: Option<u64>,
     /// Switch a planted bug on in every run.
     #[arg(long, value_parser = show::parse_plant)]
     plant: Vec<Quirk>,
@@ -110,6 +113,7 @@ fn options(arguments: &Arguments) -> Result<SweepOptions, Box<dyn Error>> {
         jobs: jobs.unwrap_or_else(show::default_jobs),
         partition: arguments.partition,
         time_limit: environment::TIME_LIMIT.or_flag(arguments.time_limit, parse_limit)?,
+        events_max: arguments.events_max,
         quirks: arguments.plant.iter().copied().fold(Quirks::NONE, Quirks::with),
         check_determinism: check_determinism.unwrap_or((5, 100)),
         keep_all_below: (arguments.keep == "all").then(show::results_root),
@@ -152,6 +156,9 @@ fn print_sweep(
             show::digest(*first),
             show::digest(*second)
         ))?;
+    }
+    if let Some((seed, path, why)) = &result.first_undecided {
+        say(format_args!("UNDECIDED {path} seed {seed}: {why}; of {} such runs the smallest seed", result.undecided))?;
     }
     for what in coverage::missing(result, options) {
         say(format_args!("never exercised: {what}"))?;
@@ -239,6 +246,9 @@ fn sweep_json(result: &Sweep, options: &SweepOptions, exit: Exit) -> serde_json:
         "passed": result.passed,
         "failed": result.failed,
         "undecided": result.undecided,
+        "first_undecided": result.first_undecided.as_ref().map(|(seed, scenario, why)| {
+            json!({ "scenario": scenario, "seed": seed, "why": why })
+        }),
         "partial": result.partial,
         "events": result.events,
         "messages": result.messages,

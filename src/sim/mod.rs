@@ -35,6 +35,7 @@ pub mod network;
 pub mod queue;
 pub mod recorder;
 pub mod rot;
+pub mod run;
 pub mod script;
 pub mod settle;
 pub mod shelf;
@@ -42,7 +43,8 @@ pub mod storage;
 pub mod wiretap;
 pub mod world;
 
-pub use world::{Finished, RunOptions, World, run};
+pub use run::{Finished, RunOptions, run};
+pub use world::World;
 
 /// A host, by dense number: the nodes first, then the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::check::{self, Canary, DiskView, Effort, End, Violation, What};
 use crate::client::Examiner;
 use crate::digest::Digest;
-use crate::history::Operation;
 use crate::log::recovery::{Demand, RecoveryOptions};
 use crate::log::{FileName, FileRange, LoadId, Recovered, Recovery};
 use crate::node::translate::Names;
@@ -20,7 +19,7 @@ use crate::quirk::Quirk;
 use crate::raft::RoleKind;
 use crate::raft::note::Note;
 use crate::scenario::FaultKind;
-use crate::scenario::plan::{Decisions, Plan};
+use crate::scenario::plan::Plan;
 use crate::sim::clients::Clients;
 use crate::sim::court::Court;
 use crate::sim::decide::{Decider, Stream};
@@ -33,6 +32,7 @@ use crate::sim::nemesis::Nemesis;
 use crate::sim::network::{Arrival, Hold, Network, Parcel, Presence, Scene};
 use crate::sim::queue::Queue;
 use crate::sim::recorder::{Recorder, Trace};
+use crate::sim::run::Finished;
 use crate::sim::script::Script;
 use crate::sim::settle::Settle;
 use crate::sim::wiretap::{Heard, Wiretap, describe_request};
@@ -76,28 +76,6 @@ pub enum Happening {
     Phase,
 }
 
-/// What a caller wants of a run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RunOptions {
-    /// Whether to record events.
-    pub trace: Trace,
-    /// Stop at this virtual time.
-    pub until: Option<Instant>,
-}
-
-/// A run that is over.
-#[derive(Debug)]
-pub struct Finished {
-    /// What it came to.
-    pub outcome: Outcome,
-    /// What clients asked and were told.
-    pub history: Vec<Operation>,
-    /// Every node's files as a process would find them: path below `log.dirs`, and bytes.
-    pub disks: Vec<Vec<(String, Vec<u8>)>>,
-    /// What every draw decided, when the run was recorded.
-    pub decisions: Decisions,
-}
-
 /// A simulated cluster with its clients.
 #[derive(Debug)]
 pub struct World<'p> {
@@ -120,7 +98,7 @@ pub struct World<'p> {
     audits: Stream,
     decider: Decider,
     digest: Digest,
-    events: u64,
+    pub(crate) events: u64,
     pub(crate) outputs: Vec<Output>,
     pub(crate) loads: Vec<(LoadId, FileRange)>,
     pub(crate) roles: Vec<Option<RoleKind>>,
@@ -132,14 +110,6 @@ macro_rules! scene {
     ($world:expr) => {
         &mut Scene { now: $world.now, queue: &mut $world.queue, plan: $world.plan, doses: &mut $world.doses }
     };
-}
-
-/// Runs a plan to its end.
-pub fn run(plan: &Plan, options: RunOptions) -> Finished {
-    let mut world = World::new(plan, options.trace);
-    world.begin();
-    while world.step(options.until) {}
-    world.finish()
 }
 
 impl<'p> World<'p> {

@@ -16,7 +16,7 @@ use kraftbed::record::{BatchBuilder, RecordBatch};
 use kraftbed::scenario::Scenario;
 use kraftbed::scenario::plan::Plan;
 use kraftbed::sim::recorder::Trace;
-use kraftbed::sim::world::{RunOptions, World, run};
+use kraftbed::sim::{RunOptions, World, run};
 use kraftbed::time::Timestamp;
 
 fn main() {

@@ -166,6 +166,38 @@ fn nothing_to_run_is_no_success() {
 }
 
 #[test]
+fn a_run_that_is_not_over_is_no_success() {
+    let desk = Desk::new("undecided");
+    let answer = desk.call(&["run", "light", "--events-max", "500"]);
+    assert_eq!(answer.code, 3, "{}", answer.stdout);
+    assert!(answer.stdout.contains("UNDECIDED after 500 events it is not over"), "{}", answer.stdout);
+
+    let told = desk.json(&["sweep", "light", "--seeds", "3", "--events-max", "500"], 3);
+    assert_eq!((&told["passed"], &told["undecided"]), (&0.into(), &3.into()));
+    assert_eq!(told["first_undecided"]["seed"], 1);
+    let answer = desk.call(&["sweep", "light", "--seeds", "3", "--events-max", "500"]);
+    assert!(answer.stdout.starts_with("UNDECIDED scenarios/light.json seed 1: after 500 events"), "{}", answer.stdout);
+    assert!(answer.stdout.ends_with("UNDECIDED\n"), "{}", answer.stdout);
+
+    // What was found before is found.
+    let words = ["run", "standard", "--seed", "1", "--plant", "commits_older_epoch"];
+    let events = desk.json(&words, 1)["events"].as_u64().expect("a number").to_string();
+    desk.json(&[&words[..], &["--events-max", &events]].concat(), 1);
+}
+
+#[test]
+fn another_digest_than_expected_is_nondeterminism() {
+    let desk = Desk::new("digest");
+    let told = desk.json(&["run", "light", "--seed", "2"], 0);
+    let digest = told["digest"].as_str().expect("a digest");
+    assert_eq!(desk.call(&["run", "light", "--seed", "2", "--expect-digest", digest]).code, 0);
+    let answer = desk.call(&["run", "light", "--seed", "3", "--expect-digest", digest]);
+    assert_eq!(answer.code, 6, "{}", answer.stderr);
+    assert!(answer.stderr.contains(&format!("where {digest} is expected")), "{}", answer.stderr);
+    assert_eq!(desk.call(&["run", "light", "--expect-digest", "17"]).code, 2);
+}
+
+#[test]
 fn what_nobody_reads_is_no_panic() {
     let desk = Desk::new("unread");
     for words in [&["list", "plants"][..], &["run", "light"], &["run", "light", "--output", "json"]] {

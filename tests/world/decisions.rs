@@ -33,7 +33,7 @@ fn plan(name: &str, seed: u64) -> Plan {
 }
 
 fn run_recorded(plan: &Plan) -> Finished {
-    run(plan, RunOptions { trace: Trace::Recorded, until: None })
+    run(plan, RunOptions { trace: Trace::Recorded, ..RunOptions::default() })
 }
 
 /// The plan of a scenario's text.

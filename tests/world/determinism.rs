@@ -17,7 +17,7 @@ const SAMPLE: [(&str, u64); 5] =
 
 fn digest_here(name: &str, seed: u64, trace: Trace) -> String {
     let named = Library::new(format!("{ROOT}/scenarios")).find(name).expect("it ships").remove(0);
-    let finished = run(&named.scenario.draw(seed, name), RunOptions { trace, until: None });
+    let finished = run(&named.scenario.draw(seed, name), RunOptions { trace, ..RunOptions::default() });
     format!("0x{:016x}", finished.outcome.digest)
 }
 

@@ -19,6 +19,7 @@ pub fn options(wanted: &[&str], each: u64) -> SweepOptions {
         jobs: 2,
         partition: (1, 1),
         time_limit: None,
+        events_max: None,
         quirks: Quirks::NONE,
         check_determinism: (0, 1),
         keep_all_below: None,
