@@ -13,7 +13,7 @@
 //!
 //! A node may answer, refuse, or close; it may not die, grow, or keep anybody else waiting.
 
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "real connections of real threads")]
+#![expect(clippy::disallowed_methods, reason = "real connections of real threads")]
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
