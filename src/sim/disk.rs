@@ -10,14 +10,15 @@
 //! - operations are carried out one after another, in the order of the [`FileQueue`].
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Index, IndexMut};
 
 use bytes::Bytes;
 
 use crate::log::layout::Directory;
 use crate::log::{FileName, FileOp, FileQueue, FileRange, Gone, QueuedOp};
 
-/// The number of a file on one disk; names come and go, numbers do not.
+/// The number of a file on one disk; names come and go, and no file gets the number of another.
 pub type FileNumber = usize;
 
 /// Bytes of a file, as the cache has them and as the platter has them.
@@ -54,8 +55,8 @@ pub enum EntryChange {
 /// A simulated disk.
 #[derive(Debug, Default)]
 pub struct Disk {
-    /// File contents, by number.
-    pub files: Vec<File>,
+    /// The files that have a name, or would have one after a power loss, and a few that had one not long ago.
+    pub files: Files,
     /// Names as a reader sees them.
     pub names: BTreeMap<FileName, FileNumber>,
     /// Names as the platter has them.
@@ -106,19 +107,86 @@ impl File {
         for part in bytes {
             let overlap = part.len().min(self.cache.len() - at);
             self.cache[at..at + overlap].copy_from_slice(&part[..overlap]);
+            self.make_room(part.len() - overlap);
             self.cache.extend_from_slice(&part[overlap..]);
             at += part.len();
         }
     }
 
+    /// Room for more bytes, and an eighth of what is there: most of a world's memory is logs that grow, and doubling would
+    /// leave as much of it empty.
+    fn make_room(&mut self, more: usize) {
+        if self.cache.capacity() - self.cache.len() < more {
+            self.cache.reserve_exact(more + self.cache.len() / 8);
+        }
+    }
+
     fn resize(&mut self, length: usize) {
         self.part(length);
+        self.make_room(length.saturating_sub(self.cache.len()));
         self.cache.resize(length, 0);
     }
 
     fn sync(&mut self) {
         self.parted = None;
         self.platter_length = self.cache.len();
+    }
+}
+
+/// Files by number, oldest first. A file that is replaced again and again leaves its earlier selves behind, which go when
+/// they are as many as all others.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    held: Vec<(FileNumber, File)>,
+    created: FileNumber,
+    /// How many are many.
+    many: usize,
+}
+
+impl Files {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// All of them, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (FileNumber, &mut File)> {
+        self.held.iter_mut().map(|(number, file)| (*number, file))
+    }
+
+    fn create(&mut self) -> FileNumber {
+        self.held.push((self.created, File::default()));
+        self.created += 1;
+        self.created - 1
+    }
+
+    fn are_many(&self) -> bool {
+        self.held.len() > self.many
+    }
+
+    fn retain(&mut self, mut is_kept: impl FnMut(FileNumber, &File) -> bool) {
+        self.held.retain(|(number, file)| is_kept(*number, file));
+        self.many = self.held.len() * 2 + FILES_FEW;
+    }
+
+    fn place(&self, number: FileNumber) -> usize {
+        let found = self.held.binary_search_by_key(&number, |(held, _)| *held);
+        found.expect("invariant: what has a name is held")
+    }
+}
+
+impl Index<FileNumber> for Files {
+    type Output = File;
+
+    fn index(&self, number: FileNumber) -> &File {
+        &self.held[self.place(number)].1
+    }
+}
+
+impl IndexMut<FileNumber> for Files {
+    fn index_mut(&mut self, number: FileNumber) -> &mut File {
+        let place = self.place(number);
+        &mut self.held[place].1
     }
 }
 
@@ -207,8 +275,7 @@ impl Disk {
         if let Some(&number) = self.names.get(&name) {
             return number;
         }
-        let number = self.files.len();
-        self.files.push(File::default());
+        let number = self.files.create();
         self.names.insert(name, number);
         self.pending.push(EntryChange::Create(name, number));
         number
@@ -221,6 +288,20 @@ impl Disk {
             change.apply(&mut self.durable_names);
         }
         self.pending = rest;
+        if self.files.are_many() {
+            self.forget_files();
+        }
+    }
+
+    /// Frees what no name leads to any more. Dirty files stay: what of them survives a power loss is still drawn.
+    fn forget_files(&mut self) {
+        let named = self.names.values().chain(self.durable_names.values()).copied();
+        let pending = self.pending.iter().filter_map(|change| match *change {
+            EntryChange::Create(_, number) | EntryChange::Rename(_, _, number) => Some(number),
+            EntryChange::Remove(_) => None,
+        });
+        let named: BTreeSet<FileNumber> = named.chain(pending).collect();
+        self.files.retain(|number, file| named.contains(&number) || file.is_dirty());
     }
 }
 
@@ -265,6 +346,9 @@ impl EntryChange {
         }
     }
 }
+
+/// So many files are not worth looking through.
+const FILES_FEW: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
 //! One simulated machine: a disk, clocks, and a node that runs, boots, stands still, or is gone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use crate::check::Effort;
 use crate::ids::{DirectoryId, Endpoint, Listener, ReplicaId, ReplicaKey};
 use crate::log::recovery::RecoveryOptions;
-use crate::log::{CLUSTER_METADATA_ID, FileName, FileOp, Layout, MetaProperties, Recovery};
+use crate::log::{CLUSTER_METADATA_ID, FileName, FileOp, FileRange, Layout, LoadId, MetaProperties, Recovery};
 use crate::node::{self, Node};
 use crate::prng::Prng;
 use crate::raft::{self, View, Voter, VoterSet};
@@ -52,6 +52,8 @@ pub struct Host {
     pub dies_in_boot_after: Option<u64>,
     /// How the running process ends when its next sync is under way.
     pub falls_in_sync: Option<Fall>,
+    /// What the running process reads.
+    pub loads: Loads,
     /// Work that arrived while the process stood still.
     pub waiting: VecDeque<Waiting>,
 }
@@ -109,6 +111,33 @@ pub enum Waiting {
     Boot,
     /// A load is finished.
     Load(u32),
+}
+
+/// The reads of one process that are under way.
+#[derive(Debug, Default)]
+pub struct Loads {
+    running: BTreeMap<u32, (LoadId, FileRange)>,
+    begun: u32,
+}
+
+impl Loads {
+    /// A read begins, and is told by this number until it ends.
+    pub fn begin(&mut self, load: LoadId, range: FileRange) -> u32 {
+        let number = self.begun;
+        self.begun += 1;
+        self.running.insert(number, (load, range));
+        number
+    }
+
+    /// A read of this process ends.
+    pub fn end(&mut self, number: u32) -> (LoadId, FileRange) {
+        self.running.remove(&number).expect("invariant: a read ends once, in the process that began it")
+    }
+
+    /// How many are under way.
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
 }
 
 /// Counts a node's work.
@@ -185,6 +214,7 @@ impl Host {
             effort: Toil::default(),
             dies_in_boot_after: None,
             falls_in_sync: None,
+            loads: Loads::default(),
             waiting: VecDeque::new(),
         }
     }
@@ -224,6 +254,7 @@ impl Host {
         self.marks.begin_boot();
         self.is_paused = false;
         self.timer = None;
+        self.loads = Loads::default();
         self.waiting.clear();
         self.disk.forget_queue();
         let mut boot = Boot::default();

@@ -39,7 +39,7 @@ pub fn lose_power(disk: &mut Disk, liberties: Liberties, stream: &mut Stream) ->
     disk.forget_queue();
     lose_entries(disk, liberties, stream, &mut loss);
     let counted: BTreeSet<FileNumber> = counted_files(disk).collect();
-    for (number, file) in disk.files.iter_mut().enumerate().filter(|(_, file)| file.is_dirty()) {
+    for (number, file) in disk.files.iter_mut().filter(|(_, file)| file.is_dirty()) {
         let kind = lose_sectors(file, liberties, stream);
         loss.kinds.extend(kind.filter(|_| counted.contains(&number)));
     }

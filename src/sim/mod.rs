@@ -20,6 +20,7 @@
 pub mod boot;
 pub mod clients;
 pub mod clock;
+pub mod connections;
 pub mod court;
 pub mod decide;
 pub mod disk;

@@ -6,7 +6,7 @@
 //!
 //! *Datagram mode* (replica links only): every frame is lost, duplicated or overtaken by itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::protocol::ConnectionId;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::HostId;
+use crate::sim::connections::{Connections, End};
 use crate::sim::decide::{Decider, Stream};
 use crate::sim::doses::Doses;
 use crate::sim::queue::Queue;
@@ -71,7 +72,7 @@ pub struct Network {
     hosts: usize,
     nodes: usize,
     links: Vec<Link>,
-    connections: Vec<Connection>,
+    connections: Connections,
     /// Per host: the connections it knows, by its own numbers.
     tables: Vec<BTreeMap<ConnectionId, (u32, usize)>>,
     inbound: Vec<u64>,
@@ -103,33 +104,6 @@ struct Link {
     stream: Option<Box<Stream>>,
 }
 
-#[derive(Debug)]
-struct Connection {
-    ends: [End; 2],
-    /// Lane 0 leads from the opener to the acceptor.
-    lanes: [Lane; 2],
-    is_accepted: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct End {
-    host: HostId,
-    id: ConnectionId,
-    is_open: bool,
-    /// The reader asked for a pause of deliveries.
-    is_held: bool,
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    /// Nothing arrives before this.
-    last: Instant,
-    in_flight: VecDeque<Parcel>,
-    /// Arrivals that wait for a link to be mended, a host to continue, or a reader to resume.
-    blocked: usize,
-    is_timing_out: bool,
-}
-
 impl Network {
     /// A network of healthy links between the plan's nodes and `clients` clients.
     pub fn new(plan: &Plan, decider: &Decider, clients: usize) -> Network {
@@ -141,7 +115,7 @@ impl Network {
             hosts,
             nodes,
             links: (0..hosts * hosts).map(|_| Link { cuts: 0, stream: None }).collect(),
-            connections: Vec::new(),
+            connections: Connections::default(),
             tables: vec![BTreeMap::new(); hosts],
             inbound: vec![0; hosts],
             datagrams: Vec::new(),
@@ -168,19 +142,19 @@ impl Network {
 
     /// Opens a connection to another host; `Accepted` or `Closed` comes back.
     pub fn connect(&mut self, world: &mut Scene<'_>, opener: HostId, id: ConnectionId, acceptor: Option<HostId>) {
-        let number = self.connections.len() as u32;
-        let end = |host, id| End { host, id, is_open: true, is_held: false };
-        let acceptor_end = end(acceptor.unwrap_or(opener), ConnectionId(u64::MAX));
-        self.connections.push(Connection {
-            ends: [end(opener, id), End { is_open: false, ..acceptor_end }],
-            lanes: [Lane::default(), Lane::default()],
-            is_accepted: false,
-        });
+        let end = |host, id, is_open| End { host, id, is_open, is_held: false };
+        let acceptor_end = end(acceptor.unwrap_or(opener), ConnectionId(u64::MAX), false);
+        let number = self.connections.open([end(opener, id, true), acceptor_end]);
         self.tables[opener.index()].insert(id, (number, 0));
         match acceptor {
             Some(_) => {
                 self.put(world, number, 0, Parcel::Syn);
-                world.queue.push(world.now + CONNECT_TIMEOUT, Happening::ConnectTimeout { connection: number });
+                self.schedule(
+                    world,
+                    world.now + CONNECT_TIMEOUT,
+                    number,
+                    Happening::ConnectTimeout { connection: number },
+                );
             }
             None => self.put_local(world, number, 1, Parcel::Closed),
         }
@@ -198,20 +172,25 @@ impl Network {
     /// Closes a connection from one side; what was sent before still arrives, then the other side learns of it.
     pub fn close(&mut self, world: &mut Scene<'_>, from: HostId, id: ConnectionId) {
         let Some((number, side)) = self.tables[from.index()].remove(&id) else { return };
-        self.connections[number as usize].ends[side].is_open = false;
+        self.connections[number].ends[side].is_open = false;
         self.put(world, number, side, Parcel::Closed);
+    }
+
+    /// How many connections something may still happen on.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
     }
 
     /// Who is at the other end.
     pub fn peer(&self, host: HostId, id: ConnectionId) -> Option<HostId> {
         let &(number, side) = self.tables[host.index()].get(&id)?;
-        Some(self.connections[number as usize].ends[1 - side].host)
+        Some(self.connections[number].ends[1 - side].host)
     }
 
     /// The reader on this side wants nothing more for now, or goes on.
     pub fn hold(&mut self, world: &mut Scene<'_>, host: HostId, id: ConnectionId, hold: Hold) {
         let Some(&(number, side)) = self.tables[host.index()].get(&id) else { return };
-        self.connections[number as usize].ends[side].is_held = hold == Hold::Hold;
+        self.connections[number].ends[side].is_held = hold == Hold::Hold;
         if hold == Hold::Resume {
             self.unblock(world, number, 1 - side);
         }
@@ -220,10 +199,11 @@ impl Network {
     /// A process ends. Killed, its kernel tells the others; without power nobody does.
     pub fn host_down(&mut self, world: &mut Scene<'_>, host: HostId, presence: Presence) {
         for (_, (number, side)) in std::mem::take(&mut self.tables[host.index()]) {
-            self.connections[number as usize].ends[side].is_open = false;
+            self.connections[number].ends[side].is_open = false;
             if presence == Presence::Down {
                 self.put(world, number, side, Parcel::Closed);
             }
+            self.connections.release(number);
         }
     }
 
@@ -232,9 +212,9 @@ impl Network {
         for (_, (number, side)) in self.tables[host.index()].clone() {
             self.unblock(world, number, 1 - side);
         }
-        for number in 0..self.connections.len() {
+        for number in self.connections.in_order() {
             if !self.connections[number].is_accepted && self.connections[number].ends[1].host == host {
-                self.unblock(world, number as u32, 0);
+                self.unblock(world, number, 0);
             }
         }
     }
@@ -268,9 +248,8 @@ impl Network {
 
     /// Resets one of the connections that stand, chosen by `pick` among their number; what it carries is lost.
     pub fn reset_one(&mut self, world: &mut Scene<'_>, pick: impl FnOnce(usize) -> usize) -> bool {
-        let standing: Vec<u32> = (0..self.connections.len() as u32)
-            .filter(|&number| self.connections[number as usize].ends.iter().all(|end| end.is_open))
-            .collect();
+        let mut standing = self.connections.in_order();
+        standing.retain(|&number| self.connections[number].ends.iter().all(|end| end.is_open));
         if standing.is_empty() {
             return false;
         }
@@ -296,7 +275,19 @@ impl Network {
         lane: usize,
         presence: &[Presence],
     ) -> Option<Arrival> {
-        let connection = &self.connections[number as usize];
+        let arrival = self.take_front(world, number, lane, presence);
+        self.connections.served(number);
+        arrival
+    }
+
+    fn take_front(
+        &mut self,
+        world: &mut Scene<'_>,
+        number: u32,
+        lane: usize,
+        presence: &[Presence],
+    ) -> Option<Arrival> {
+        let connection = &self.connections[number];
         let (from, to) = (connection.ends[lane], connection.ends[1 - lane]);
         if connection.lanes[lane].in_flight.is_empty() {
             return None;
@@ -306,7 +297,7 @@ impl Network {
             self.block(world, number, lane, is_cut);
             return None;
         }
-        let parcel = self.connections[number as usize].lanes[lane].in_flight.pop_front()?;
+        let parcel = self.connections[number].lanes[lane].in_flight.pop_front()?;
         self.take(world, number, lane, parcel, presence)
     }
 
@@ -314,31 +305,32 @@ impl Network {
     pub fn datagram(&mut self, world: &mut Scene<'_>, slot: u32, presence: &[Presence]) -> Option<Arrival> {
         let (number, lane, parcel) = self.datagrams[slot as usize].take()?;
         self.free_slots.push(slot);
-        let (from, to) =
-            (self.connections[number as usize].ends[lane], self.connections[number as usize].ends[1 - lane]);
-        if self.is_cut(from.host, to.host) || presence[to.host.index()] != Presence::Up {
-            return None;
-        }
-        self.take(world, number, lane, parcel, presence)
+        let (from, to) = self.hosts_of(number, lane);
+        let is_lost = self.is_cut(from, to) || presence[to.index()] != Presence::Up;
+        let arrival = if is_lost { None } else { self.take(world, number, lane, parcel, presence) };
+        self.connections.served(number);
+        arrival
     }
 
     /// A lane was blocked by a cut for long: the connection gives up.
     pub fn lane_timeout(&mut self, world: &mut Scene<'_>, number: u32, lane: usize) {
-        let connection = &mut self.connections[number as usize];
+        let connection = &mut self.connections[number];
         connection.lanes[lane].is_timing_out = false;
         let (from, to) = (connection.ends[lane].host, connection.ends[1 - lane].host);
         if connection.lanes[lane].blocked > 0 && self.is_cut(from, to) {
             self.reset(world, number);
         }
+        self.connections.served(number);
     }
 
     /// Nobody answered the wish to connect.
     pub fn connect_timeout(&mut self, world: &mut Scene<'_>, number: u32) {
-        let connection = &mut self.connections[number as usize];
+        let connection = &mut self.connections[number];
         if connection.ends[0].is_open && !connection.is_accepted {
             connection.lanes[0].in_flight.clear();
             self.put_local(world, number, 1, Parcel::Closed);
         }
+        self.connections.served(number);
     }
 
     fn take(
@@ -349,7 +341,7 @@ impl Network {
         parcel: Parcel,
         presence: &[Presence],
     ) -> Option<Arrival> {
-        let connection = &mut self.connections[number as usize];
+        let connection = &mut self.connections[number];
         let (from, to) = (connection.ends[lane].host, connection.ends[1 - lane].host);
         match (&parcel, presence[to.index()]) {
             (Parcel::Syn, Presence::Up) => self.accept(world, number),
@@ -363,7 +355,7 @@ impl Network {
                 if !std::mem::replace(&mut connection.ends[1 - lane].is_open, false) {
                     return None;
                 }
-                self.tables[to.index()].remove(&self.connections[number as usize].ends[1 - lane].id);
+                self.tables[to.index()].remove(&self.connections[number].ends[1 - lane].id);
             }
             (Parcel::Accepted, _) if connection.ends[1 - lane].is_open => connection.is_accepted = true,
             (Parcel::Frame { .. } | Parcel::Accepted, _) if !connection.ends[1 - lane].is_open => {
@@ -374,12 +366,12 @@ impl Network {
             (Parcel::Frame { .. } | Parcel::Syn | Parcel::Accepted, _) => {}
         }
         self.delivered += u64::from(matches!(parcel, Parcel::Frame { .. }));
-        let id = self.connections[number as usize].ends[1 - lane].id;
+        let id = self.connections[number].ends[1 - lane].id;
         Some(Arrival { host: to, from, connection: id, parcel })
     }
 
     fn accept(&mut self, world: &mut Scene<'_>, number: u32) {
-        let end = &mut self.connections[number as usize].ends[1];
+        let end = &mut self.connections[number].ends[1];
         end.id = ConnectionId(self.inbound[end.host.index()]);
         end.is_open = true;
         self.inbound[end.host.index()] += 1;
@@ -389,7 +381,7 @@ impl Network {
 
     fn reset(&mut self, world: &mut Scene<'_>, number: u32) {
         for lane in 0..2 {
-            let lane = &mut self.connections[number as usize].lanes[lane];
+            let lane = &mut self.connections[number].lanes[lane];
             lane.in_flight.clear();
             lane.blocked = 0;
         }
@@ -406,18 +398,25 @@ impl Network {
             world.doses.give(FaultKind::Reset);
             return self.reset(world, number);
         }
-        let lane_state = &mut self.connections[number as usize].lanes[lane];
+        let lane_state = &mut self.connections[number].lanes[lane];
         let at = (world.now + delay).max(lane_state.last);
         lane_state.last = at;
         lane_state.in_flight.push_back(parcel);
-        world.queue.push(at, Happening::Arrive { connection: number, lane: lane as u8 });
+        self.schedule(world, at, number, Happening::Arrive { connection: number, lane: lane as u8 });
     }
 
     /// Puts a parcel that a host's own kernel makes: no link delays it.
     fn put_local(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, parcel: Parcel) {
-        let lane_state = &mut self.connections[number as usize].lanes[lane];
+        let lane_state = &mut self.connections[number].lanes[lane];
         lane_state.in_flight.push_back(parcel);
-        world.queue.push(world.now + LOCAL_DELAY, Happening::Arrive { connection: number, lane: lane as u8 });
+        let arrive = Happening::Arrive { connection: number, lane: lane as u8 };
+        self.schedule(world, world.now + LOCAL_DELAY, number, arrive);
+    }
+
+    /// Everything that names a connection is scheduled here.
+    fn schedule(&mut self, world: &mut Scene<'_>, at: Instant, number: u32, what: Happening) {
+        self.connections[number].awaited += 1;
+        world.queue.push(at, what);
     }
 
     fn send_datagram(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, parcel: Parcel) {
@@ -443,7 +442,7 @@ impl Network {
                 self.datagrams.push(None);
             }
             self.datagrams[slot as usize] = Some((number, lane, parcel.clone()));
-            world.queue.push(world.now + delay, Happening::Datagram { slot });
+            self.schedule(world, world.now + delay, number, Happening::Datagram { slot });
         }
     }
 
@@ -470,15 +469,16 @@ impl Network {
 
     fn block(&mut self, world: &mut Scene<'_>, number: u32, lane: usize, is_cut: bool) {
         let (from, to) = self.hosts_of(number, lane);
-        self.connections[number as usize].lanes[lane].blocked += 1;
-        if is_cut && !std::mem::replace(&mut self.connections[number as usize].lanes[lane].is_timing_out, true) {
+        self.connections[number].lanes[lane].blocked += 1;
+        if is_cut && !std::mem::replace(&mut self.connections[number].lanes[lane].is_timing_out, true) {
             let patience = Duration::from_nanos(self.stream(from, to).between(2_000_000_000, 12_000_000_000));
-            world.queue.push(world.now + patience, Happening::LaneTimeout { connection: number, lane: lane as u8 });
+            let give_up = Happening::LaneTimeout { connection: number, lane: lane as u8 };
+            self.schedule(world, world.now + patience, number, give_up);
         }
     }
 
     fn unblock_link(&mut self, world: &mut Scene<'_>, from: HostId, to: HostId) {
-        for number in 0..self.connections.len() as u32 {
+        for number in self.connections.in_order() {
             for lane in 0..2 {
                 if self.hosts_of(number, lane) == (from, to) {
                     self.unblock(world, number, lane);
@@ -488,26 +488,26 @@ impl Network {
     }
 
     fn unblock(&mut self, world: &mut Scene<'_>, number: u32, lane: usize) {
-        let blocked = std::mem::take(&mut self.connections[number as usize].lanes[lane].blocked);
+        let blocked = std::mem::take(&mut self.connections[number].lanes[lane].blocked);
         if blocked == 0 {
             return;
         }
         let (from, to) = self.hosts_of(number, lane);
         let at = world.now + self.delay(world, from, to);
         for _ in 0..blocked {
-            world.queue.push(at, Happening::Arrive { connection: number, lane: lane as u8 });
+            self.schedule(world, at, number, Happening::Arrive { connection: number, lane: lane as u8 });
         }
-        let last = &mut self.connections[number as usize].lanes[lane].last;
+        let last = &mut self.connections[number].lanes[lane].last;
         *last = at.max(*last);
     }
 
     fn hosts_of(&self, number: u32, lane: usize) -> (HostId, HostId) {
-        let ends = &self.connections[number as usize].ends;
+        let ends = &self.connections[number].ends;
         (ends[lane].host, ends[1 - lane].host)
     }
 
     fn is_between_nodes(&self, number: u32) -> bool {
-        self.connections[number as usize].ends.iter().all(|end| end.host.index() < self.nodes)
+        self.connections[number].ends.iter().all(|end| end.host.index() < self.nodes)
     }
 
     fn is_cut(&self, from: HostId, to: HostId) -> bool {

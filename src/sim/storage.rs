@@ -107,9 +107,8 @@ impl World<'_> {
     }
 
     pub(crate) fn begin_load(&mut self, host: HostId, load: LoadId, range: FileRange) {
-        let number = self.loads.len() as u32;
-        self.loads.push((load, range));
         let state = &mut self.hosts[host.index()];
+        let number = state.loads.begin(load, range);
         let takes = Duration::from_nanos(state.stream.between(20_000, 200_000));
         let incarnation = state.incarnation;
         self.queue.push(self.now + takes, Happening::Load { host, incarnation, load: number });
@@ -123,7 +122,7 @@ impl World<'_> {
         if state.is_paused {
             return state.waiting.push_back(Waiting::Load(load));
         }
-        let (load, range) = self.loads[load as usize];
+        let (load, range) = state.loads.end(load);
         let bytes = state.disk.load(range);
         self.mark(u64::from(host.0), 4, range.at);
         self.node_step(host, Input::Loaded { load, bytes });

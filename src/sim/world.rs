@@ -9,7 +9,7 @@ use crate::check::{self, Canary, DiskView, Effort, End, Violation, What};
 use crate::client::Examiner;
 use crate::digest::Digest;
 use crate::log::recovery::{Demand, RecoveryOptions};
-use crate::log::{FileName, FileRange, LoadId, Recovered, Recovery};
+use crate::log::{FileName, Recovered, Recovery};
 use crate::node::translate::Names;
 use crate::node::{Input, Node, Output};
 use crate::outcome::{Outcome, Verdict};
@@ -100,7 +100,6 @@ pub struct World<'p> {
     digest: Digest,
     pub(crate) events: u64,
     pub(crate) outputs: Vec<Output>,
-    pub(crate) loads: Vec<(LoadId, FileRange)>,
     pub(crate) roles: Vec<Option<RoleKind>>,
     pub(crate) leaders: Vec<(u32, u32)>,
 }
@@ -142,7 +141,6 @@ impl<'p> World<'p> {
             digest: Digest::new(),
             events: 0,
             outputs: Vec::with_capacity(32),
-            loads: Vec::new(),
             roles: vec![None; nodes],
             leaders: Vec::new(),
         }
