@@ -8,6 +8,8 @@ mod decisions;
 mod determinism;
 #[path = "world/embed.rs"]
 mod embed;
+#[path = "world/memory.rs"]
+mod memory;
 #[path = "world/plants.rs"]
 mod plants;
 #[path = "world/program.rs"]

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::ledger::mark_at;
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
 use crate::history::{Ask, Operation, Outcome, Told, value};
 use crate::ids::Offset;
@@ -19,7 +18,7 @@ use crate::record::{Record, RecordBatch};
 /// See the module.
 #[derive(Debug, Default)]
 pub struct AckedWritesSurvive {
-    values: BTreeMap<u64, Fate>,
+    values: Fates,
     read: Offset,
     acked: u64,
 }
@@ -33,6 +32,48 @@ struct Fate {
     is_refused: bool,
     /// Where it was found.
     found: Option<u64>,
+}
+
+/// What is known of every value. Of most it is that they are where they were said to be, which takes a word.
+#[derive(Debug, Default)]
+struct Fates {
+    /// Values that are not found, or not as they should be.
+    open: BTreeMap<u64, Fate>,
+    /// Found values, by client and sequence: twice the offset after them, plus 1 where that was acknowledged; or 0.
+    found: BTreeMap<u64, Vec<u64>>,
+}
+
+impl Fates {
+    fn of(&self, value: u64) -> Fate {
+        let settled = self.found.get(&(value >> 32)).and_then(|found| found.get(value as u32 as usize));
+        match settled.copied().unwrap_or_default() {
+            0 => self.open.get(&value).copied().unwrap_or_default(),
+            word => {
+                let at = (word >> 1) - 1;
+                Fate { acked: (word & 1 == 1).then_some(at), is_refused: false, found: Some(at) }
+            }
+        }
+    }
+
+    /// Changes what is known of a value, which must not contradict itself.
+    fn change(&mut self, value: u64, change: impl FnOnce(&mut Fate)) -> Result<(), String> {
+        let mut fate = self.of(value);
+        change(&mut fate);
+        fate.is_consistent(value)?;
+        let found = self.found.entry(value >> 32).or_default();
+        let sequence = value as u32 as usize;
+        match fate.found {
+            Some(at) if sequence < found.len() + GAP_MAX => {
+                found.resize(found.len().max(sequence + 1), 0);
+                found[sequence] = (at + 1) << 1 | u64::from(fate.acked.is_some());
+                self.open.remove(&value);
+            }
+            _ => {
+                self.open.insert(value, fate);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Fate {
@@ -58,18 +99,14 @@ impl AckedWritesSurvive {
                     return Err(format!("values up to offset {end} are acknowledged, committed is {committed}"));
                 }
                 for (value, at) in values.iter().zip(*offset..) {
-                    let fate = self.values.entry(*value).or_default();
-                    fate.acked = Some(at);
-                    fate.is_consistent(*value)?;
+                    self.values.change(*value, |fate| fate.acked = Some(at))?;
                 }
                 Ok(())
             }
             Outcome::Ok(told) => Err(format!("an append was answered with {told:?}")),
-            Outcome::Failed => values.iter().try_for_each(|value| {
-                let fate = self.values.entry(*value).or_default();
-                fate.is_refused = true;
-                fate.is_consistent(*value)
-            }),
+            Outcome::Failed => {
+                values.iter().try_for_each(|value| self.values.change(*value, |fate| fate.is_refused = true))
+            }
             Outcome::Open => Ok(()),
         }
     }
@@ -88,12 +125,11 @@ impl AckedWritesSurvive {
                 let record = record.map_err(|error| format!("offset {}: {error}", batch.base_offset()))?;
                 let at = batch.base_offset().0 + u64::from(record.offset_delta);
                 let Some(value) = value_of(&record) else { continue };
-                let fate = self.values.entry(value).or_default();
-                if let Some(found) = fate.found.replace(at) {
+                if let Some(found) = self.values.of(value).found {
                     let value = value::name(value);
                     return Err(format!("value {value} is at offset {found} and again at {at}"));
                 }
-                fate.is_consistent(value)?;
+                self.values.change(value, |fate| fate.found = Some(at))?;
             }
         }
         Ok(())
@@ -103,7 +139,7 @@ impl AckedWritesSurvive {
         if end.settle.is_none() {
             return Ok(());
         }
-        let lost = self.values.iter().find(|(_, fate)| fate.acked.is_some() && fate.found.is_none());
+        let lost = self.values.open.iter().find(|(_, fate)| fate.acked.is_some() && fate.found.is_none());
         if let Some((value, Fate { acked: Some(acked), .. })) = lost {
             let value = value::name(*value);
             return Err(format!(
@@ -112,10 +148,12 @@ impl AckedWritesSurvive {
             ));
         }
         let Some(view) = end.views.iter().flatten().next() else { return Ok(()) };
-        for mark in ledger.committed() {
+        for (index, mark) in ledger.committed().iter().enumerate() {
             let holds = |voter: usize| {
                 let disk = end.disks.get(voter);
-                disk.and_then(|disk| mark_at(&disk.log[..disk.durable], mark.base)) == Some(*mark)
+                disk.is_some_and(|disk| {
+                    disk.log.find_near(index, mark.base).is_some_and(|at| at < disk.durable && disk.log[at] == *mark)
+                })
             };
             let holders = view.voters.iter().filter(|voter| holds(voter.key.id.0 as usize)).count();
             if holders < view.voters.majority() {
@@ -161,10 +199,17 @@ impl Property for AckedWritesSurvive {
         self.on_end(end, ledger).or_else(|lie| self.fails_in_the_end(end, None, lie))
     }
 
+    fn entries(&self) -> usize {
+        self.values.open.len()
+    }
+
     fn exercised(&self) -> u64 {
         self.acked
     }
 }
+
+/// So many values further than all that were found of its client, a value is one that nobody made.
+const GAP_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,6 @@
 //! Source: Kafka's `MajorityReachedHighWatermark`, which counts unflushed and diverged logs;
 //! TLA+ `CommittedEntriesReachMajority`.
 
-use crate::check::ledger::mark_at;
 use crate::check::{BatchMark, Interests, Property, Seen, Violation, What};
 
 /// See the module.
@@ -68,7 +67,7 @@ impl Property for CommittedIsDurableOnMajority {
 
 fn holds(seen: &Seen<'_>, voter: usize, mark: &BatchMark) -> bool {
     let Some(disk) = seen.observation.disks.get(voter) else { return false };
-    mark_at(&disk.log[..disk.durable], mark.base).as_ref() == Some(mark)
+    disk.durable_at(mark.base).as_ref() == Some(mark)
         || seen.ledger.node(voter).is_some_and(|mirror| mirror.lost(mark, disk))
 }
 

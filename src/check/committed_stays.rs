@@ -70,8 +70,7 @@ impl CommittedStays {
         let (epoch, known) =
             mirror.state.map_or((Epoch::ZERO, None), |state| (mirror.election.epoch, state.high_watermark));
         let is_committed = |mark: &&BatchMark| {
-            let found = seen.ledger.committed().binary_search_by_key(&mark.base, |committed| committed.base);
-            found.is_ok_and(|index| {
+            seen.ledger.committed().find(mark.base).is_some_and(|index| {
                 let is_binding =
                     seen.ledger.committed_in(index) <= epoch || known.is_some_and(|known| mark.base < known);
                 seen.ledger.committed()[index] == **mark && is_binding
@@ -108,8 +107,7 @@ impl CommittedStays {
     fn late_commits_are_led(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         let Some((leader, epoch)) = self.leader else { return Ok(()) };
         let Some(mirror) = seen.ledger.node(leader).filter(|mirror| mirror.state.is_some()) else { return Ok(()) };
-        let fresh = seen.ledger.committed().len() - seen.ledger.freshly_committed().len();
-        let owed = first_missing(seen.ledger, mirror, epoch, fresh);
+        let owed = first_missing(seen.ledger, mirror, epoch, seen.ledger.committed_before());
         owed.map_or(Ok(()), |mark| self.lacks(seen, leader, epoch, &mark))
     }
 

@@ -1,6 +1,6 @@
 //! A stage for the judge's own tests: nodes that are told what they look like, and observations made from them.
 
-use crate::check::{BatchMark, Damage, DiskView, Judge, Lapse, Observation, Property, Violation, What};
+use crate::check::{BatchMark, Damage, DiskView, Judge, Lapse, MarkLog, Observation, Property, Violation, What};
 use crate::history::{Ask, ClientId, Operation, Outcome};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::log::QuorumState;
@@ -42,7 +42,7 @@ pub struct Actor {
     /// Whether it recovers.
     pub is_recovering: bool,
     incarnation: u32,
-    log: Vec<BatchMark>,
+    log: MarkLog,
     durable: usize,
     quorum: Option<QuorumState>,
     /// What a completed operation left to the next power loss.
@@ -236,7 +236,7 @@ impl Actor {
             flushed: None,
             is_recovering: false,
             incarnation: 0,
-            log: Vec::new(),
+            log: MarkLog::default(),
             durable: 0,
             quorum: None,
             lapse: None,
@@ -246,7 +246,7 @@ impl Actor {
 
     /// Batches enter the files.
     pub fn write(&mut self, marks: &[BatchMark]) -> &mut Actor {
-        self.log.extend_from_slice(marks);
+        self.log.extend(marks.iter().copied());
         self
     }
 

@@ -33,7 +33,8 @@ impl Property for FlushedIsDurable {
         let Some(mirror) = seen.ledger.node(node) else { return Ok(()) };
         let Some(state) = mirror.state else { return Ok(()) };
         self.looked += 1;
-        let end = mirror.log[..mirror.durable].last().map_or(Offset::ZERO, |mark| mark.end);
+        let last = mirror.durable.checked_sub(1).map(|index| mirror.log[index]);
+        let end = last.map_or(Offset::ZERO, |mark| mark.end);
         if state.flushed <= end.max(state.log_start) {
             return Ok(());
         }

@@ -84,6 +84,11 @@ impl Judge {
         self.properties.iter().map(|(_, property)| (property.name(), property.exercised())).collect()
     }
 
+    /// What properties remember beyond the ledger, in entries.
+    pub fn entries(&self) -> usize {
+        self.properties.iter().map(|(_, property)| property.entries()).sum()
+    }
+
     /// What the judge knows of the run.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

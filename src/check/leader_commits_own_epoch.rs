@@ -6,7 +6,6 @@
 //!
 //! Source: Raft §5.4.2; KAFKA-12619.
 
-use crate::check::ledger::mark_before;
 use crate::check::{Interests, Property, Seen, Violation};
 use crate::raft::view::RoleKind;
 
@@ -37,7 +36,8 @@ impl Property for LeaderCommitsOwnEpoch {
         let Some(to) = state.high_watermark.filter(|&to| before.is_none_or(|before| to > before)) else {
             return Ok(());
         };
-        let Some(mark) = mark_before(seen.ledger.committed(), to) else { return Ok(()) };
+        let committed = seen.ledger.committed();
+        let Some(mark) = committed.find_end(to).map(|index| committed[index]) else { return Ok(()) };
         self.moves += 1;
         if mark.epoch == state.epoch {
             return Ok(());

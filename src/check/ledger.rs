@@ -7,14 +7,14 @@
 //! - `committed` is contiguous and only grows: a batch enters it when the first high watermark passes its end, with the
 //!   content that lies on the disk of the node whose high watermark it is (on that of another, where a leader commits
 //!   what it has not yet written itself).
-//! - `committed_in` says of every batch of `committed` in which epoch that happened.
+//! - `committed_in` says of every batch of `committed` in which epoch that happened: from that index on, up to the next.
 //! - a mirror's `log` equals the node's files as of its last look; `kept` and `removed` describe the last change.
 //!
 //! It judges nothing.
 
 use std::collections::BTreeMap;
 
-use crate::check::{BatchMark, Damage, DiskView, Interests, Observation, What};
+use crate::check::{BatchMark, Damage, DiskView, Interests, MarkLog, Observation, What};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::raft::message::{Request, ResponseBody};
 use crate::raft::note::Note;
@@ -24,8 +24,8 @@ use crate::raft::view::{RoleKind, View};
 #[derive(Debug, Default)]
 pub struct Ledger {
     nodes: Vec<Mirror>,
-    committed: Vec<BatchMark>,
-    committed_in: Vec<Epoch>,
+    committed: MarkLog,
+    committed_in: Vec<(usize, Epoch)>,
     fresh: usize,
     unbacked: Option<Offset>,
     granted: BTreeMap<(Epoch, usize), ReplicaKey>,
@@ -43,7 +43,7 @@ pub struct Mirror {
     /// Which incarnation was seen last.
     pub incarnation: u32,
     /// The batches in its files.
-    pub log: Vec<BatchMark>,
+    pub log: MarkLog,
     /// How many of them are durable.
     pub durable: usize,
     /// How many batches the look before and this one have in common.
@@ -58,7 +58,7 @@ pub struct Mirror {
     pub election_before: Election,
     /// What was durable here before a durable fault took it, until a wiped node starts again or a rotten one has earned
     /// its vote back: fetches that vouched for it may still be under way or remembered, and rightly.
-    lost: Vec<BatchMark>,
+    lost: MarkLog,
     damage: Damage,
 }
 
@@ -158,13 +158,18 @@ impl Ledger {
     }
 
     /// Every batch that is committed, from the start of the log.
-    pub fn committed(&self) -> &[BatchMark] {
+    pub fn committed(&self) -> &MarkLog {
         &self.committed
     }
 
+    /// How many were committed before this observation.
+    pub fn committed_before(&self) -> usize {
+        self.fresh
+    }
+
     /// Those that this observation committed.
-    pub fn freshly_committed(&self) -> &[BatchMark] {
-        &self.committed[self.fresh..]
+    pub fn freshly_committed(&self) -> impl Iterator<Item = &BatchMark> {
+        self.committed.iter_from(self.fresh)
     }
 
     /// The high watermark of this observation, if no disk at all holds what it commits.
@@ -180,11 +185,15 @@ impl Ledger {
     /// The epoch whose leader committed the batch of that index: at least the batch's own. Only leaders of later epochs owe
     /// it to anybody to have it.
     pub fn committed_in(&self, index: usize) -> Epoch {
-        self.committed_in[index]
+        let above = self.committed_in.partition_point(|&(from, _)| from <= index);
+        self.committed_in[above - 1].1
     }
 
     /// The committed batch that contains the offset.
     pub fn committed_at(&self, offset: Offset) -> Option<&BatchMark> {
+        if self.committed_end() <= offset {
+            return None;
+        }
         let index = self.committed.partition_point(|mark| mark.end <= offset);
         self.committed.get(index).filter(|mark| mark.base <= offset)
     }
@@ -192,6 +201,11 @@ impl Ledger {
     /// Whom a node granted its vote in that epoch, as far as it said so.
     pub fn granted(&self, epoch: Epoch, voter: usize) -> Option<ReplicaKey> {
         self.granted.get(&(epoch, voter)).copied()
+    }
+
+    /// How many marks are kept for the last looks at nodes alone.
+    pub fn unshared(&self) -> usize {
+        self.nodes.iter().map(|mirror| mirror.log.unshared() + mirror.removed.len()).sum()
     }
 
     /// The largest epoch that any node was seen in before this observation.
@@ -210,7 +224,8 @@ impl Ledger {
         let state = State::of(view);
         self.epoch_max_before = self.epoch_max;
         self.epoch_max = self.epoch_max.max(state.epoch);
-        let mirror = self.mirror(observation.node);
+        self.mirror(observation.node);
+        let mirror = &mut self.nodes[observation.node];
         mirror.incarnation = observation.incarnation;
         mirror.before = mirror.state.replace(state);
         let mut kinds = State::changes(mirror.before.as_ref(), &state);
@@ -218,8 +233,9 @@ impl Ledger {
             kinds = kinds | mirror.take_in(disk);
         }
         if mirror.damage == Damage::None {
-            mirror.lost.clear();
+            mirror.lost.truncate(0);
         }
+        mirror.log.share(&self.committed);
         if let Some(to) = state.high_watermark
             && to > self.committed_end()
         {
@@ -232,20 +248,22 @@ impl Ledger {
     /// Copies what lies below `to` into the books: from the node that says so, and where that has not written it yet, what
     /// most others have. Not what the first of them has: that may be the tail of a leader that was cut off.
     fn commit(&mut self, observation: &Observation<'_>, to: Offset, epoch: Epoch) {
-        let own = observation.disks.get(observation.node).map_or(&[][..], |disk| disk.log);
+        let own = observation.disks.get(observation.node);
         while self.committed_end() < to {
             let next = self.committed_end();
-            let fits = |log: &[BatchMark]| mark_at(log, next).filter(|mark| mark.end <= to);
+            let fits = |mark: &BatchMark| mark.end <= to;
             let elsewhere = || {
                 let held: Vec<BatchMark> =
-                    observation.disks.iter().filter_map(|disk| fits(&disk.log[..disk.durable])).collect();
+                    observation.disks.iter().filter_map(|disk| disk.durable_at(next).filter(fits)).collect();
                 let holders = |mark: &BatchMark| held.iter().filter(|other| *other == mark).count();
                 held.iter().copied().max_by_key(|mark| (holders(mark), mark.epoch))
             };
-            let found = fits(own).or_else(elsewhere);
+            let found = own.and_then(|disk| disk.log.at(next).filter(fits)).or_else(elsewhere);
             let Some(mark) = found else { break };
+            if self.committed_in.last().is_none_or(|&(_, last)| last != epoch) {
+                self.committed_in.push((self.committed.len(), epoch));
+            }
             self.committed.push(mark);
-            self.committed_in.push(epoch);
         }
         self.unbacked = (self.committed_end() < to).then_some(to);
     }
@@ -254,25 +272,28 @@ impl Ledger {
 impl Mirror {
     /// Whether this batch lies in the files.
     pub fn holds(&self, mark: &BatchMark) -> bool {
-        mark_at(&self.log, mark.base).as_ref() == Some(mark)
+        self.log.at(mark.base).as_ref() == Some(mark)
     }
 
     /// Whether this batch was durable here when a durable fault took it, the node not having made up for that since.
     /// (Nobody may have looked since the fault: then the last look is older than it.)
     pub fn lost(&self, mark: &BatchMark, disk: &DiskView<'_>) -> bool {
-        let before = if is_fresh(disk.damage, self.damage) { &self.log[..self.durable] } else { &self.lost[..] };
-        mark_at(before, mark.base).as_ref() == Some(mark)
+        let (before, count) = match is_fresh(disk.damage, self.damage) {
+            true => (&self.log, self.durable),
+            false => (&self.lost, self.lost.len()),
+        };
+        before.find(mark.base).is_some_and(|index| index < count && before[index] == *mark)
     }
 
     /// The batches that the last look found new.
-    pub fn added(&self) -> &[BatchMark] {
-        &self.log[self.kept..]
+    pub fn added(&self) -> impl Iterator<Item = &BatchMark> {
+        self.log.iter_from(self.kept)
     }
 
     fn take_in(&mut self, disk: &DiskView<'_>) -> Interests {
         if is_fresh(disk.damage, self.damage) {
-            self.lost.clear();
-            self.lost.extend_from_slice(&self.log[..self.durable]);
+            self.lost = self.log.clone();
+            self.lost.truncate(self.durable);
         }
         self.damage = disk.damage;
         let mut kinds = Interests::NONE;
@@ -300,12 +321,12 @@ impl Mirror {
         while kept > 0 && self.log[kept - 1] != disk.log[kept - 1] {
             kept -= 1;
         }
-        self.removed.clear();
-        self.removed.extend_from_slice(&self.log[kept..]);
+        // A new list: one that once held a whole log would keep room for it.
+        self.removed = self.log.iter_from(kept).copied().collect();
         self.removed_durable = self.durable.saturating_sub(kept);
         self.kept = kept;
         self.log.truncate(kept);
-        self.log.extend_from_slice(&disk.log[kept..]);
+        self.log.extend(disk.log.iter_from(kept).copied());
         self.durable = disk.durable;
     }
 }
@@ -349,14 +370,4 @@ impl State {
 /// Whether a durable fault has come since the last look.
 fn is_fresh(damage: Damage, before: Damage) -> bool {
     damage != Damage::None && before == Damage::None
-}
-
-/// The batch of an ascending log that begins at `base`.
-pub(super) fn mark_at(log: &[BatchMark], base: Offset) -> Option<BatchMark> {
-    log.binary_search_by_key(&base, |mark| mark.base).ok().map(|index| log[index])
-}
-
-/// The batch of an ascending log that ends at `end`.
-pub(super) fn mark_before(log: &[BatchMark], end: Offset) -> Option<BatchMark> {
-    log.binary_search_by_key(&end, |mark| mark.end).ok().map(|index| log[index])
 }

@@ -32,10 +32,11 @@ fn is_contiguous(mirror: &Mirror) -> Result<(), String> {
         return Err(format!("the log starts at {start}, its first batch at {}", first.base));
     }
     let from = mirror.kept.saturating_sub(1);
-    if let Some(empty) = mirror.added().iter().find(|mark| mark.base >= mark.end) {
+    if let Some(empty) = mirror.added().find(|mark| mark.base >= mark.end) {
         return Err(format!("the batch at {} ends at {}", empty.base, empty.end));
     }
-    mirror.log[from..].windows(2).try_for_each(|pair| neighbours(&pair[0], &pair[1]))
+    let mut pairs = mirror.log.iter_from(from).zip(mirror.log.iter_from(from + 1));
+    pairs.try_for_each(|(a, b)| neighbours(a, b))
 }
 
 fn cursors_are_ordered(mirror: &Mirror) -> Result<(), String> {

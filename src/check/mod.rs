@@ -18,6 +18,10 @@
 //! 4. [`What::Down`] comes when a node goes down, before its disk is wiped.
 //! 5. After a violation the run is over: the judge's books are no longer right.
 //!
+//! **What the books cost.** Of a committed batch its mark, 24 bytes, once for all nodes ([`MarkLog`]), with 16 for the digest
+//! that machines have behind it and 8 for where each value lies; who follows the files keeps 4 more for each copy. What lies
+//! in files and is not committed takes more, and is little. So a run's books grow with its log, and with nothing else.
+//!
 //! A property is one file: its statement and source first, then its checks (those of one moment and those of a change
 //! apart), then a good and a bad history, because the judge is judged too.
 
@@ -46,6 +50,7 @@ mod ledger;
 mod liveness;
 mod log_is_contiguous;
 mod machines_agree;
+mod mark_log;
 mod never_panics;
 mod offset_and_epoch_identify_content;
 mod one_leader_per_epoch;
@@ -60,6 +65,7 @@ pub use canary::Canary;
 pub use interests::Interests;
 pub use judge::{Judge, Options, all, is_liveness};
 pub use ledger::{Ledger, Mirror, State};
+pub use mark_log::MarkLog;
 
 use std::fmt;
 use std::time::Duration;
@@ -104,7 +110,7 @@ pub struct BatchMark {
 #[derive(Clone, Copy, Debug)]
 pub struct DiskView<'a> {
     /// The batches of the log as a reader of the files would see them, ascending and contiguous.
-    pub log: &'a [BatchMark],
+    pub log: &'a MarkLog,
     /// How many of them, from the front, every legal image after a power loss would still hold.
     pub durable: usize,
     /// The quorum-state that every legal image would hold; `None` when it may be absent.
@@ -147,6 +153,16 @@ impl DiskView<'_> {
             0 => self.log.first().map_or(Offset::ZERO, |mark| mark.base),
             count => self.log[count - 1].end,
         }
+    }
+
+    /// The durable batch that begins at `base`.
+    pub fn durable_at(&self, base: Offset) -> Option<BatchMark> {
+        self.log.find(base).filter(|&index| index < self.durable).map(|index| self.log[index])
+    }
+
+    /// The durable batch that ends at `end`.
+    pub fn durable_before(&self, end: Offset) -> Option<BatchMark> {
+        self.log.find_end(end).filter(|&index| index < self.durable).map(|index| self.log[index])
     }
 }
 
@@ -350,6 +366,10 @@ pub trait Property: fmt::Debug {
     /// Judges the end of the run.
     fn finish(&mut self, _end: &End<'_>, _ledger: &Ledger) -> Result<(), Violation> {
         Ok(())
+    }
+    /// How many batches or values it remembers of which the ledger knows nothing, or not enough.
+    fn entries(&self) -> usize {
+        0
     }
     /// How often the property was really put to the test (0 means it proved nothing).
     fn exercised(&self) -> u64;

@@ -10,13 +10,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{BatchMark, Interests, Property, Seen, Violation};
+use crate::check::{BatchMark, Interests, Ledger, MarkLog, Property, Seen, Violation};
 use crate::ids::{Epoch, Offset};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct OffsetAndEpochIdentifyContent {
+    /// What was written and is not, or not yet, committed as it is here.
     written: BTreeMap<(Offset, Epoch), Written>,
+    /// So many batches from the start of what is committed need no entry of their own in `written`.
+    settled: usize,
+    /// Who wrote those first: from that index on, up to the next.
+    settled_by: Vec<(usize, usize)>,
     compared: u64,
 }
 
@@ -32,7 +37,7 @@ impl OffsetAndEpochIdentifyContent {
         let by = seen.observation.node;
         let before = before.map(|mark| (mark.base, mark.epoch));
         let key = (mark.base, mark.epoch);
-        let Some(known) = self.written.get(&key) else {
+        let Some(known) = self.known(seen.ledger, key) else {
             self.written.insert(key, Written { mark, before, by });
             return Ok(());
         };
@@ -60,6 +65,36 @@ impl OffsetAndEpochIdentifyContent {
         }
         Ok(())
     }
+
+    fn known(&self, ledger: &Ledger, key: (Offset, Epoch)) -> Option<Written> {
+        self.written.get(&key).copied().or_else(|| {
+            let (committed, (base, epoch)) = (ledger.committed(), key);
+            let index = committed.find(base).filter(|&index| index < self.settled)?;
+            let mark = Some(committed[index]).filter(|mark| mark.epoch == epoch)?;
+            let above = self.settled_by.partition_point(|&(from, _)| from <= index);
+            Some(Written { mark, before: before(committed, index), by: self.settled_by[above - 1].1 })
+        })
+    }
+
+    /// Forgets what stands in the judge's books anyway, because it is committed.
+    fn settle(&mut self, ledger: &Ledger) {
+        let committed = ledger.committed();
+        while let Some(mark) = committed.get(self.settled) {
+            let key = (mark.base, mark.epoch);
+            let same = |known: &&Written| known.mark == *mark && known.before == before(committed, self.settled);
+            let Some(&Written { by, .. }) = self.written.get(&key).filter(same) else { return };
+            self.written.remove(&key);
+            if self.settled_by.last().is_none_or(|&(_, last)| last != by) {
+                self.settled_by.push((self.settled, by));
+            }
+            self.settled += 1;
+        }
+    }
+}
+
+/// The batch before that of the index.
+fn before(log: &MarkLog, index: usize) -> Option<(Offset, Epoch)> {
+    index.checked_sub(1).map(|before| (log[before].base, log[before].epoch))
 }
 
 impl Property for OffsetAndEpochIdentifyContent {
@@ -78,14 +113,19 @@ impl Property for OffsetAndEpochIdentifyContent {
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         let Some(mirror) = seen.ledger.node(seen.observation.node) else { return Ok(()) };
         let mut before = mirror.kept.checked_sub(1).map(|index| mirror.log[index]);
-        for &mark in mirror.added() {
+        for mark in mirror.added().copied() {
             // The first batch of a log that was trimmed has a predecessor that this node does not know.
             if before.is_some() || mark.base == Offset::ZERO {
                 self.check(seen, mark, before)?;
             }
             before = Some(mark);
         }
+        self.settle(seen.ledger);
         Ok(())
+    }
+
+    fn entries(&self) -> usize {
+        self.written.len()
     }
 
     fn exercised(&self) -> u64 {

@@ -14,8 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::ledger::mark_at;
-use crate::check::{BatchMark, Damage, DiskView, Interests, Observation, Property, Seen, Violation, What};
+use crate::check::{BatchMark, Damage, DiskView, Interests, Ledger, Observation, Property, Seen, Violation, What};
 use crate::ids::{Epoch, Offset};
 use crate::log::Recovered;
 use crate::record::RecordBatch;
@@ -23,18 +22,21 @@ use crate::record::RecordBatch;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct RecoveryKeepsDurable {
+    /// What was written, unless it is committed: that stands in the judge's books.
     written: BTreeSet<(Offset, Offset, Epoch, u32)>,
+    /// So many committed batches were taken out.
+    settled: usize,
     /// Nodes that stopped of their own accord and have not started since.
     closed: BTreeSet<usize>,
     recoveries: u64,
 }
 
 impl RecoveryKeepsDurable {
-    fn judge(&self, disk: &DiskView<'_>, recovered: &Recovered) -> Result<(), String> {
+    fn judge(&self, ledger: &Ledger, disk: &DiskView<'_>, recovered: &Recovered) -> Result<(), String> {
         let durable_end = disk.durable_end();
         if disk.damage == Damage::Wiped {
             // What a wipe left is anybody's guess; only inventions are still wrong.
-            return self.was_written(disk, &recovered.tail);
+            return self.was_written(ledger, disk, &recovered.tail);
         }
         if recovered.end < durable_end {
             let cuts: Vec<&str> = recovered.cuts.iter().map(|cut| cut.reason.as_str()).collect();
@@ -51,7 +53,7 @@ impl RecoveryKeepsDurable {
             return Err("does not notice that synced data is missing".to_owned());
         }
         durable_is_kept(disk, &recovered.tail)?;
-        self.was_written(disk, &recovered.tail)?;
+        self.was_written(ledger, disk, &recovered.tail)?;
         election_is_kept(disk, recovered)
     }
 
@@ -74,10 +76,14 @@ impl RecoveryKeepsDurable {
         }
     }
 
-    fn was_written(&self, disk: &DiskView<'_>, tail: &[RecordBatch]) -> Result<(), String> {
-        let is_known = |mark: &BatchMark| {
-            mark_at(disk.log, mark.base).as_ref() == Some(mark)
-                || self.written.contains(&(mark.base, mark.end, mark.epoch, mark.crc))
+    fn was_written(&self, ledger: &Ledger, disk: &DiskView<'_>, tail: &[RecordBatch]) -> Result<(), String> {
+        let mut guess = 0;
+        let mut is_known = |mark: &BatchMark| {
+            let found = disk.log.find_near(guess, mark.base);
+            guess = found.map_or(guess, |index| index + 1);
+            found.is_some_and(|index| disk.log[index] == *mark)
+                || ledger.committed().at(mark.base).as_ref() == Some(mark)
+                || self.written.contains(&entry(mark))
         };
         match tail.iter().map(BatchMark::of).find(|mark| !is_known(mark)) {
             Some(mark) => Err(format!("kept offset {} of epoch {}, which was never written", mark.base, mark.epoch)),
@@ -86,14 +92,20 @@ impl RecoveryKeepsDurable {
     }
 }
 
+fn entry(mark: &BatchMark) -> (Offset, Offset, Epoch, u32) {
+    (mark.base, mark.end, mark.epoch, mark.crc)
+}
+
 /// The recovered batches are the durable ones, as far as those go.
 fn durable_is_kept(disk: &DiskView<'_>, tail: &[RecordBatch]) -> Result<(), String> {
     let durable_end = disk.durable_end();
-    let durable = &disk.log[..disk.durable];
+    let mut guess = 0;
     for mark in tail.iter().map(BatchMark::of).take_while(|mark| mark.base < durable_end) {
-        let Some(kept) = mark_at(durable, mark.base) else {
+        let Some(index) = disk.log.find_near(guess, mark.base).filter(|&index| index < disk.durable) else {
             return Err(format!("has a batch at {}, where the durable log has none", mark.base));
         };
+        let kept = disk.log[index];
+        guess = index + 1;
         if kept != mark {
             return Err(format!("has epoch {} at offset {}, durable is epoch {}", mark.epoch, mark.base, kept.epoch));
         }
@@ -139,16 +151,26 @@ impl Property for RecoveryKeepsDurable {
         let judged = match (what, disks.get(node)) {
             (What::Started { recovered, .. } | What::Audited { recovered }, Some(disk)) => {
                 self.recoveries += 1;
-                self.judge(disk, recovered)
+                self.judge(seen.ledger, disk, recovered)
             }
             _ => Ok(()),
         };
         let judged = judged.and_then(|()| self.remembers_its_stop(seen));
         judged.or_else(|lie| self.fails(seen, format!("recovery of node {node} {lie}")))?;
         if let Some(mirror) = seen.ledger.node(node).filter(|_| seen.kinds.overlap(Interests::LOG)) {
-            self.written.extend(mirror.added().iter().map(|mark| (mark.base, mark.end, mark.epoch, mark.crc)));
+            let committed = seen.ledger.committed();
+            let is_new = |mark: &&BatchMark| committed.at(mark.base).as_ref() != Some(*mark);
+            self.written.extend(mirror.added().filter(is_new).map(entry));
+            for mark in committed.iter_from(self.settled) {
+                self.written.remove(&entry(mark));
+            }
+            self.settled = committed.len();
         }
         Ok(())
+    }
+
+    fn entries(&self) -> usize {
+        self.written.len()
     }
 
     fn exercised(&self) -> u64 {

@@ -11,7 +11,6 @@
 //! Source: rules R2, R5 and R12 of [`crate::raft`]. Where Kafka is synchronous, this is what an
 //! asynchronous core breaks first.
 
-use crate::check::ledger::mark_before;
 use crate::check::{DiskView, Interests, Observation, Property, Seen, Violation, What};
 use crate::ids::{Epoch, Offset, ReplicaId, ReplicaKey};
 use crate::raft::message::{FetchRequest, Request, Response, ResponseBody, VoteRequest};
@@ -123,7 +122,7 @@ fn log_is_durable(disk: &DiskView<'_>, end: Offset, last_epoch: Option<Epoch>) -
     if end > durable_end {
         return Err(format!("and its durable log ends at {durable_end}"));
     }
-    let (Some(mark), Some(epoch)) = (mark_before(&disk.log[..disk.durable], end), last_epoch) else { return Ok(()) };
+    let (Some(mark), Some(epoch)) = (disk.durable_before(end), last_epoch) else { return Ok(()) };
     if mark.epoch != epoch {
         return Err(format!("as of epoch {epoch}, and has epoch {} there", mark.epoch));
     }

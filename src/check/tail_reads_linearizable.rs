@@ -82,6 +82,10 @@ impl Property for TailReadsLinearizable {
         }
     }
 
+    fn entries(&self) -> usize {
+        self.running.len()
+    }
+
     fn exercised(&self) -> u64 {
         self.tails
     }

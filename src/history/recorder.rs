@@ -49,6 +49,11 @@ impl Recorder {
         &self.operations
     }
 
+    /// Everything that was asked.
+    pub fn into_operations(self) -> Vec<Operation> {
+        self.operations
+    }
+
     /// How many operations are under way.
     pub fn running(&self) -> usize {
         self.running.len()

@@ -103,7 +103,7 @@ impl World<'_> {
             Ok(node) => self.hosts[host.index()].state = State::Up(Box::new(node)),
         }
         let state = &mut self.hosts[host.index()];
-        state.marks.reread(&state.disk);
+        state.marks.reread(&state.disk, self.court.judge().ledger().committed());
         self.mark(u64::from(host.0), 5, shown.end.0);
         let place = self.place(host);
         let incarnation = self.hosts[host.index()].starts - 1;

@@ -98,7 +98,7 @@ impl Clients {
 
     /// What was asked and told.
     pub fn into_history(self) -> Vec<Operation> {
-        self.history.operations().to_vec()
+        self.history.into_operations()
     }
 }
 

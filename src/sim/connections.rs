@@ -108,7 +108,7 @@ impl Connections {
     }
 
     /// How many have a place.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.places.len() - self.free.len()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::array;
 
-use crate::check::{Damage, DiskView, End, Judge, Observation, Options, Violation, What};
+use crate::check::{Damage, DiskView, End, Judge, MarkLog, Observation, Options, Violation, What};
 use crate::sim::host::Host;
 use crate::sim::{HostId, NODES_MAX};
 use crate::time::Instant;
@@ -65,4 +65,5 @@ impl Court {
 
 const NODES_FEW: usize = 5;
 
-const NO_DISK: DiskView<'static> = DiskView { log: &[], durable: 0, quorum: None, lapse: None, damage: Damage::None };
+const NO_DISK: DiskView<'static> =
+    DiskView { log: MarkLog::EMPTY, durable: 0, quorum: None, lapse: None, damage: Damage::None };

@@ -133,8 +133,8 @@ impl File {
     }
 }
 
-/// Files by number, oldest first. A file that is replaced again and again leaves its earlier selves behind, which go when
-/// they are as many as all others.
+/// Files by number, oldest first. A file that is replaced again and again leaves its earlier selves behind; every so many
+/// files they go.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     held: Vec<(FileNumber, File)>,
@@ -145,7 +145,7 @@ pub struct Files {
 
 impl Files {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.held.len()
     }
 
@@ -161,15 +161,22 @@ impl Files {
     }
 
     fn are_many(&self) -> bool {
-        self.held.len() > self.many
+        self.held.len() > self.many.max(FILES_FEW)
     }
 
     fn retain(&mut self, mut is_kept: impl FnMut(FileNumber, &File) -> bool) {
         self.held.retain(|(number, file)| is_kept(*number, file));
-        self.many = self.held.len() * 2 + FILES_FEW;
+        self.many = self.held.len() + FILES_FEW;
     }
 
     fn place(&self, number: FileNumber) -> usize {
+        // Below the first file that went numbers are places, and above the last one they are so counted from the end.
+        let from_end = (self.held.len() + number).checked_sub(self.created);
+        for guess in [Some(number), from_end].into_iter().flatten() {
+            if self.held.get(guess).is_some_and(|(held, _)| *held == number) {
+                return guess;
+            }
+        }
         let found = self.held.binary_search_by_key(&number, |(held, _)| *held);
         found.expect("invariant: what has a name is held")
     }
@@ -347,8 +354,8 @@ impl EntryChange {
     }
 }
 
-/// So many files are not worth looking through.
-const FILES_FEW: usize = 16;
+/// So many new files are not worth looking for nameless ones.
+const FILES_FEW: usize = 64;
 
 #[cfg(test)]
 mod tests {

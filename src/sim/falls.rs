@@ -24,7 +24,7 @@ impl World<'_> {
         let state = &mut self.hosts[host.index()];
         state.state = State::Dark;
         let loss = lose_power(&mut state.disk, liberties, &mut state.stream);
-        state.marks.reread(&state.disk);
+        state.marks.reread(&state.disk, self.court.judge().ledger().committed());
         for kind in loss.kinds {
             self.doses.give(kind);
         }
@@ -37,7 +37,7 @@ impl World<'_> {
         assert!(!state.is_started(), "a disk was replaced under a running process");
         state.disk = Disk::default();
         state.wipes += 1;
-        state.marks.reread(&state.disk);
+        state.marks.reread(&state.disk, self.court.judge().ledger().committed());
         state.marks.damage = Damage::Wiped;
         self.see_damage(host);
     }

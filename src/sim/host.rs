@@ -135,7 +135,7 @@ impl Loads {
     }
 
     /// How many are under way.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.running.len()
     }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::check::{BatchMark, Damage, DiskView, Lapse};
+use crate::check::{BatchMark, Damage, DiskView, Lapse, MarkLog};
 use crate::ids::{Epoch, Offset};
 use crate::log::layout::Directory;
 use crate::log::{FileName, FileOp, QuorumState};
@@ -15,8 +15,8 @@ use crate::sim::disk::{Disk, EntryChange};
 /// The batches of one node's log, where they lie, and how many are durable.
 #[derive(Debug, Default)]
 pub struct Marks {
-    marks: Vec<BatchMark>,
-    places: Vec<Place>,
+    marks: MarkLog,
+    places: Places,
     durable: usize,
     quorum: Option<QuorumState>,
     /// What `quorum` was read from.
@@ -44,12 +44,55 @@ struct Place {
     end: u64,
 }
 
+/// Where all of them lie, in four bytes each.
+#[derive(Debug, Default)]
+struct Places {
+    ends: Vec<u32>,
+    /// Segments, with the index of the first batch of each.
+    segments: Vec<(usize, Offset)>,
+}
+
+impl Places {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn get(&self, index: usize) -> Option<Place> {
+        let &end = self.ends.get(index)?;
+        let is_last = self.segments.last().is_some_and(|&(first, _)| first <= index);
+        let above = match is_last {
+            true => self.segments.len(),
+            false => self.segments.partition_point(|&(first, _)| first <= index),
+        };
+        Some(Place { segment: self.segments[above - 1].1, end: u64::from(end) })
+    }
+
+    /// The places from that index on.
+    fn iter_from(&self, index: usize) -> impl Iterator<Item = Place> {
+        let mut above = self.segments.partition_point(|&(first, _)| first <= index);
+        (index..).zip(self.ends.get(index..).unwrap_or_default()).map(move |(index, &end)| {
+            above += usize::from(self.segments.get(above).is_some_and(|&(first, _)| first <= index));
+            Place { segment: self.segments[above - 1].1, end: u64::from(end) }
+        })
+    }
+
+    fn push(&mut self, Place { segment, end }: Place) {
+        if self.segments.last().is_none_or(|&(_, last)| last != segment) {
+            self.segments.push((self.ends.len(), segment));
+        }
+        self.ends.push(u32::try_from(end).expect("invariant: positions in a segment fit in 31 bits"));
+    }
+
+    fn truncate(&mut self, kept: usize) {
+        self.ends.truncate(kept);
+        self.segments.truncate(self.segments.partition_point(|&(first, _)| first < kept));
+    }
+}
+
 impl Marks {
     /// What the disk holds, read anew: after a start, a power loss or a wipe.
-    pub fn reread(&mut self, disk: &Disk) {
-        self.marks.clear();
-        self.places.clear();
-        self.durable = 0;
+    pub fn reread(&mut self, disk: &Disk, committed: &MarkLog) {
+        self.shorten(0);
         for (&name, &number) in &disk.names {
             if let FileName::Segment(base) = name {
                 self.read_valid(base, &Bytes::copy_from_slice(&disk.files[number].cache));
@@ -61,6 +104,7 @@ impl Marks {
         }
         self.count_durable(disk);
         self.read_quorum(disk);
+        self.share(committed);
     }
 
     /// Follows one operation that the disk has carried out.
@@ -91,10 +135,10 @@ impl Marks {
     }
 
     /// Synced bytes were damaged or taken away, in the log from that place on.
-    pub fn rot(&mut self, disk: &Disk, rotten: Option<Rotten>) {
+    pub fn rot(&mut self, disk: &Disk, rotten: Option<Rotten>, committed: &MarkLog) {
         self.damage = Damage::Rotten;
         self.rotten = rotten;
-        self.reread(disk);
+        self.reread(disk, committed);
     }
 
     /// A process starts. Who was wiped comes back only when that is safe.
@@ -106,8 +150,8 @@ impl Marks {
 
     /// Where the batch of that index lies: its segment, its first byte and the byte behind its last.
     pub fn place(&self, index: usize) -> (Offset, usize, usize) {
-        let Place { segment, end } = self.places[index];
-        let before = index.checked_sub(1).map(|before| self.places[before]);
+        let Place { segment, end } = self.places.get(index).expect("invariant: a batch of the log");
+        let before = index.checked_sub(1).and_then(|before| self.places.get(before));
         let from = before.filter(|before| before.segment == segment).map_or(0, |before| before.end);
         (segment, from as usize, end as usize)
     }
@@ -130,8 +174,19 @@ impl Marks {
             (None, _) => None,
         };
         if self.lapse.is_none() && self.durable < self.marks.len() {
-            self.lapse = Some(Lapse::Bytes(FileName::Segment(self.places[self.durable].segment)));
+            let place = self.places.get(self.durable).expect("invariant: every batch has a place");
+            self.lapse = Some(Lapse::Bytes(FileName::Segment(place.segment)));
         }
+    }
+
+    /// What is the same as in the books of the judge need not be kept twice.
+    pub fn share(&mut self, committed: &MarkLog) {
+        self.marks.share(committed);
+    }
+
+    /// How many marks are kept for this disk alone.
+    pub fn unshared(&self) -> usize {
+        self.marks.unshared()
     }
 
     /// What the judge is shown.
@@ -148,7 +203,9 @@ impl Marks {
     /// Drops the first batch that is not kept, and all after it.
     fn cut(&mut self, is_kept: impl Fn(&Place) -> bool) {
         let mut kept = self.places.len();
-        while kept > 0 && !is_kept(&self.places[kept - 1]) {
+        while let Some(last) = kept.checked_sub(1).and_then(|last| self.places.get(last))
+            && !is_kept(&last)
+        {
             kept -= 1;
         }
         self.shorten(kept);
@@ -156,7 +213,7 @@ impl Marks {
 
     /// Keeps batches up to the first that is not kept.
     fn truncate(&mut self, is_kept: impl Fn(&Place) -> bool) {
-        self.shorten(self.places.iter().take_while(|place| is_kept(place)).count());
+        self.shorten(self.places.iter_from(0).take_while(is_kept).count());
     }
 
     fn shorten(&mut self, kept: usize) {
@@ -209,9 +266,8 @@ impl Marks {
 
     /// A reader stops at the first gap.
     fn keep_contiguous(&mut self) {
-        let whole = 1 + self.marks.windows(2).take_while(|pair| pair[0].end == pair[1].base).count();
-        self.marks.truncate(whole);
-        self.places.truncate(whole);
+        let pairs = self.marks.iter().zip(self.marks.iter_from(1));
+        self.shorten(1 + pairs.take_while(|(one, next)| one.end == next.base).count());
     }
 
     /// The durable quorum-state. Its directory is synced for every file in it, so mostly it is the same as before.
@@ -225,12 +281,8 @@ impl Marks {
     }
 
     fn count_durable(&mut self, disk: &Disk) {
-        while let Some(place) = self.places.get(self.durable) {
-            if !disk.is_durable(FileName::Segment(place.segment), place.end as usize) {
-                return;
-            }
-            self.durable += 1;
-        }
+        let is_durable = |place: &Place| disk.is_durable(FileName::Segment(place.segment), place.end as usize);
+        self.durable += self.places.iter_from(self.durable).take_while(is_durable).count();
     }
 }
 

@@ -28,6 +28,7 @@ pub mod doses;
 pub mod drills;
 pub mod examination;
 pub mod falls;
+pub mod holdings;
 pub mod host;
 pub mod image;
 pub mod marks;
@@ -44,6 +45,7 @@ pub mod storage;
 pub mod wiretap;
 pub mod world;
 
+pub use holdings::Holdings;
 pub use run::{Finished, RunOptions, run};
 pub use world::World;
 

@@ -9,6 +9,7 @@
 //! about it are draws of `fault k`, and when a node comes back draws of `restart` and its number. So a fault that a
 //! scenario takes out moves no other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::check::Damage;
@@ -34,7 +35,9 @@ pub struct Nemesis {
     deck: Vec<FaultKind>,
     /// Mean time between two faults.
     period: Duration,
-    reliefs: Vec<Option<Relief>>,
+    /// How faults that are under way will end, by the number of the fault.
+    reliefs: BTreeMap<u32, Relief>,
+    dealt: u32,
     /// The voter that waits for a new disk to be safe, and the largest epoch it ever persisted.
     pub(crate) wiped: Option<(HostId, Epoch)>,
     is_over: bool,
@@ -61,7 +64,12 @@ impl Nemesis {
         let deck: Vec<FaultKind> = dealt.flat_map(|(&kind, &strength)| vec![kind; usize::from(strength)]).collect();
         let timeout = plan.settings.fetch_timeout.as_nanos() as u64;
         let period = Duration::from_nanos(stream.pause(timeout / 2, timeout * 4));
-        Nemesis { stream, turns: 0, deck, period, reliefs: Vec::new(), wiped: None, is_over: false }
+        Nemesis { stream, turns: 0, deck, period, reliefs: BTreeMap::new(), dealt: 0, wiped: None, is_over: false }
+    }
+
+    /// How many faults are under way.
+    pub fn under_way(&self) -> usize {
+        self.reliefs.len()
     }
 
     /// No more faults.
@@ -110,7 +118,7 @@ impl World<'_> {
 
     /// A fault ends.
     pub(crate) fn nemesis_relieves(&mut self, number: u32) {
-        match self.nemesis.reliefs[number as usize].take() {
+        match self.nemesis.reliefs.remove(&number) {
             // When faults are over, everything is mended already; what is cut then is not ours to mend.
             Some(Relief::Mend(links)) if !self.nemesis.is_over => {
                 for (from, to) in links {
@@ -389,7 +397,7 @@ impl World<'_> {
         leads_later
             && others.all(|host| {
                 let disk = host.marks.view();
-                disk.log[..disk.durable].iter().any(|mark| mark.epoch == leader.epoch)
+                disk.log.iter().take(disk.durable).any(|mark| mark.epoch == leader.epoch)
             })
     }
 
@@ -477,8 +485,9 @@ impl World<'_> {
     }
 
     fn relieve_after(&mut self, wait: Duration, relief: Relief) {
-        let number = self.nemesis.reliefs.len() as u32;
-        self.nemesis.reliefs.push(Some(relief));
+        let number = self.nemesis.dealt;
+        self.nemesis.dealt += 1;
+        self.nemesis.reliefs.insert(number, relief);
         self.queue.push(self.now + wait, Happening::Relief { number });
     }
 }

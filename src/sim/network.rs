@@ -178,7 +178,7 @@ impl Network {
 
     /// How many connections something may still happen on.
     pub fn connections(&self) -> usize {
-        self.connections.len()
+        self.connections.count()
     }
 
     /// Who is at the other end.

@@ -3,7 +3,7 @@
 //! Only what lies below the recovery point is touched: that is where a node can and must notice (R11), and it comes back
 //! recovering. Above it, what is missing looks like a torn tail, and no format can tell.
 
-use crate::check::{BatchMark, Damage};
+use crate::check::{Damage, MarkLog};
 use crate::ids::Offset;
 use crate::log::{FileName, checkpoint};
 use crate::scenario::FaultKind;
@@ -57,7 +57,7 @@ impl World<'_> {
         // The power loss cannot take what lies below the recovery point, nor the recovery point.
         let below = batches_below(&state.marks, recovery_point(&state.disk));
         let (ruin, rotten) = ruin(&mut state.disk, &state.marks, below, &mut state.stream);
-        state.marks.rot(&state.disk, rotten);
+        state.marks.rot(&state.disk, rotten, self.court.judge().ledger().committed());
         self.doses.give(FaultKind::Rot);
         self.fault(Some(FaultKind::Rot), || format!("n{} loses power and synced bytes: {ruin:?}", victim.0));
         self.see_damage(victim);
@@ -130,7 +130,7 @@ fn ruin(disk: &mut Disk, marks: &Marks, below: usize, stream: &mut Stream) -> (R
 }
 
 /// An epoch that no batch at this place of the log can have.
-fn lower_epoch(log: &[BatchMark], index: usize) -> Option<u32> {
+fn lower_epoch(log: &MarkLog, index: usize) -> Option<u32> {
     let before = log.get(index.checked_sub(1)?)?;
     before.epoch.0.checked_sub(1)
 }

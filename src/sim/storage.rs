@@ -84,6 +84,7 @@ impl World<'_> {
         let state = &mut self.hosts[host.index()];
         state.disk.carry_out(op);
         state.marks.follow(op, &state.disk);
+        state.marks.share(self.court.judge().ledger().committed());
         self.mark(u64::from(host.0), 3, op_digest(op));
         let place = self.place(host);
         self.recorder.begin(self.now, place, || EventKind::Disk { what: describe_op(op) });

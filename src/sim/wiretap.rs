@@ -56,6 +56,11 @@ impl Wiretap {
         self.waiting.entry((host, connection)).or_default().push_back(asked);
     }
 
+    /// How many requests wait for their answers.
+    pub fn waiting(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
     /// A node went down: its connections are no more.
     pub fn forget(&mut self, host: HostId) {
         self.waiting.retain(|&(of, _), _| of != host);

@@ -11,6 +11,7 @@ mod profile;
 use std::hint::black_box;
 
 use kraftbed::check;
+use kraftbed::history::{Ask, Operation};
 use kraftbed::protocol::Frame;
 use kraftbed::record::{BatchBuilder, RecordBatch};
 use kraftbed::scenario::Scenario;
@@ -93,8 +94,8 @@ fn begin(plan: &Plan, count: u64) {
     }
 }
 
-/// Memory over virtual time, with a short tail of the log in memory: what grows must be the log on the disks, the history
-/// and the books of the judge, so each third grows like the one before.
+/// Memory over virtual time, with a short tail of the log in memory: what grows must be the log on the disks, the history,
+/// and a mark a batch, so each third grows like the one before, and little more than the first two.
 fn long_run() {
     let text = r#"{
         "about": "One quiet hour.", "version": 1, "voters": 3, "duration": "1h",
@@ -105,7 +106,8 @@ fn long_run() {
     let mut world = World::new(&plan, Trace::Digest);
     world.begin();
     println!("one hour of ten writes a second:");
-    let mut before = resident();
+    let started = resident();
+    let mut before = started;
     for third in 1..=3u64 {
         let until = kraftbed::time::Instant(third * 1_200_000_000_000);
         while world.step(Some(until)) {}
@@ -113,10 +115,23 @@ fn long_run() {
         println!("  {:>3} min: {:>8} KiB resident, {:+} KiB", third * 20, now, now - before);
         before = now;
     }
+    println!("  {:?}", world.holdings());
     let finished = world.finish();
     let log: usize = finished.disks.iter().flatten().map(|(_, bytes)| bytes.len()).sum();
-    let history = finished.history.len() * size_of::<kraftbed::history::Operation>();
+    let history: usize = finished.history.iter().map(bytes_of).sum();
     println!("  log {} KiB on three disks, history {} KiB", log / 1024, history / 1024);
+    let books = (before - started) * 1024 - (log + history) as i64;
+    let (by_batch, by_byte) = (books / finished.history.len() as i64, books as f64 / log as f64);
+    println!("  above both: {} KiB an hour, {by_batch} B a batch, {by_byte:.2} B a byte of the log", books / 1024);
+}
+
+/// What an operation of a history takes.
+fn bytes_of(operation: &Operation) -> usize {
+    let values = match &operation.ask {
+        Ask::Append { values } => size_of_val(values.as_slice()),
+        _ => 0,
+    };
+    size_of::<Operation>() + values
 }
 
 /// Resident memory of this process, KiB.

@@ -27,7 +27,7 @@ use std::error::Error;
 
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 use kraftbed::check::{
-    BatchMark, Damage, DiskView, Drill, Effort, End, Handover, Judge, Observation, Options, Violation, What,
+    BatchMark, Damage, DiskView, Drill, Effort, End, Handover, Judge, MarkLog, Observation, Options, Violation, What,
 };
 use kraftbed::ids::{DirectoryId, Epoch, Offset, ReplicaId, ReplicaKey};
 use kraftbed::log::{EpochIndex, MetaProperties, ProducerTable, QuorumState, Recovered};
@@ -57,7 +57,7 @@ struct Actor {
     vote: Option<ReplicaKey>,
     high_watermark: Option<Offset>,
     flushed: Offset,
-    log: Vec<BatchMark>,
+    log: MarkLog,
     durable: usize,
     quorum: Option<QuorumState>,
     incarnation: u32,
