@@ -3,27 +3,34 @@
 //! Judged in a calm and after a clean stop, when no file operation is on its way, from the bytes of all files:
 //! - segments are named after their first offset, follow one another without a gap, and only the last one has anything
 //!   behind its batches: zeros, no more of them than are reserved ahead, and none after a clean stop;
-//! - no segment is larger than `segment.bytes` unless one batch alone is, and segments roll only when they must;
+//! - no segment is larger than `segment.bytes` unless one batch alone is, and segments roll only when they must (a cut may
+//!   leave a segment that its successor no longer fits behind, so one more may be early for each cut and each start);
 //! - `leader-epoch-checkpoint` lists exactly the epochs of the batches; the recovery point lies in the log, after a clean
 //!   stop at its end;
-//! - index files belong to segments, a sealed segment has those that Kafka would have written, and each entry is true;
+//! - index files belong to segments, a sealed segment has those that Kafka would have written (a cut may forget the time of
+//!   one), and each entry is true;
 //! - `partition.metadata` and `meta.properties` name the topic and the node; no `.tmp` file and no other is there.
 //!
 //! A damaged disk is judged once its node has made up for the damage.
 //!
 //! Source: Kafka's `LogManager`, `LogSegment.append`, `OffsetIndex`, `TimeIndex`, `LeaderEpochCheckpointFile`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
-use crate::check::{Damage, Interests, Property, Seen, Shelf, Violation, What};
+use crate::check::{Damage, Interests, Property, Rest, Seen, Shelf, Violation, What};
 use crate::ids::{Epoch, Offset};
 use crate::log::FileName;
+use crate::raft::note::Note;
 use crate::record::{Batches, RecordBatch};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct FilesAreInOrder {
     looked: u64,
+    /// How often each node has cut its log, or may have: when it diverged, and at every start.
+    cuts: BTreeMap<usize, usize>,
 }
 
 /// A segment as its file has it.
@@ -59,22 +66,26 @@ impl Property for FilesAreInOrder {
     }
 
     fn interests(&self) -> Interests {
-        Interests::SHELVED
+        Interests::SHELVED | Interests::NOTED | Interests::STARTED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
-        let What::Shelved(shelf) = seen.observation.what else { return Ok(()) };
         let node = seen.observation.node;
+        let cuts = self.cuts.entry(node).or_default();
+        let shelf = match seen.observation.what {
+            What::Started { .. } | What::Noted(Note::Diverged { .. }) => {
+                *cuts += 1;
+                return Ok(());
+            }
+            What::Shelved(shelf) => shelf,
+            _ => return Ok(()),
+        };
         let damage = seen.observation.disks.get(node).map(|disk| disk.damage);
         if damage != Some(Damage::None) {
             return Ok(());
         }
         self.looked += 1;
-        let epoch = seen.ledger.node(node).and_then(|mirror| mirror.state).map_or(Epoch::ZERO, |state| state.epoch);
-        // A truncation may leave a segment that its successor has outgrown, once in every epoch and after every start.
-        let truncations = u64::from(epoch.0) + u64::from(seen.observation.incarnation) + 1;
-        let lie = look(shelf, truncations).err();
-        lie.map_or(Ok(()), |lie| self.fails(seen, format!("node {node}: {lie}")))
+        look(shelf, *cuts).or_else(|lie| self.fails(seen, format!("node {node}: {lie}")))
     }
 
     fn exercised(&self) -> u64 {
@@ -82,19 +93,20 @@ impl Property for FilesAreInOrder {
     }
 }
 
-fn look(shelf: &Shelf<'_>, truncations: u64) -> Result<(), String> {
+fn look(shelf: &Shelf<'_>, cuts: usize) -> Result<(), String> {
     let segments = segments(shelf)?;
     segments.iter().try_for_each(|segment| tail_is_reserved(shelf, segment))?;
     names_are_known(shelf, &segments)?;
-    segments_roll_when_they_must(shelf, &segments, truncations)?;
+    segments_roll_when_they_must(shelf, &segments, cuts)?;
     epochs_are_listed(shelf, &segments)?;
     recovery_point_is_in_the_log(shelf, &segments)?;
-    let finished = if shelf.is_closed { segments.len() } else { segments.len().saturating_sub(1) };
+    let finished = if is_closed(shelf) { segments.len() } else { segments.len().saturating_sub(1) };
     for (index, segment) in segments.iter().enumerate() {
-        offset_index_is_true(shelf, segment, index < finished)?;
+        let rest = if index < finished { Rest::Closed } else { Rest::Calm };
+        offset_index_is_true(shelf, segment, rest)?;
         time_index_is_true(shelf, segment)?;
     }
-    time_indexes_are_there(shelf, &segments[..finished], truncations)?;
+    time_indexes_are_there(shelf, &segments[..finished], cuts)?;
     for (file, line) in shelf.owed {
         let text = text(shelf, *file).ok_or_else(|| format!("{file} is missing"))?;
         if !text.lines().any(|found| found == line) {
@@ -139,7 +151,7 @@ fn tail_is_reserved(shelf: &Shelf<'_>, segment: &Segment) -> Result<(), String> 
     let file = FileName::Segment(segment.base);
     let tail = bytes(shelf, file).map(|bytes| &bytes[segment.bytes as usize..]).unwrap_or_default();
     let is_last = shelf.files.iter().rev().find(|(name, _)| matches!(name, FileName::Segment(_)));
-    let is_active = is_last.is_some_and(|(name, _)| *name == file) && !shelf.is_closed;
+    let is_active = is_last.is_some_and(|(name, _)| *name == file) && !is_closed(shelf);
     let reserved = if is_active { shelf.preallocate_bytes } else { 0 };
     match () {
         () if tail.len() as u64 > reserved => {
@@ -168,7 +180,7 @@ fn names_are_known(shelf: &Shelf<'_>, segments: &[Segment]) -> Result<(), String
     Ok(())
 }
 
-fn segments_roll_when_they_must(shelf: &Shelf<'_>, segments: &[Segment], truncations: u64) -> Result<(), String> {
+fn segments_roll_when_they_must(shelf: &Shelf<'_>, segments: &[Segment], cuts: usize) -> Result<(), String> {
     let large = |segment: &&Segment| segment.batches.len() > 1 && segment.bytes > shelf.segment_bytes;
     if let Some(large) = segments.iter().find(large) {
         let file = FileName::Segment(large.base);
@@ -179,7 +191,7 @@ fn segments_roll_when_they_must(shelf: &Shelf<'_>, segments: &[Segment], truncat
         pair[0].bytes.saturating_add(first) <= shelf.segment_bytes
     };
     let early: Vec<&[Segment]> = segments.windows(2).filter(would_fit).collect();
-    match early.first().filter(|_| early.len() as u64 > truncations) {
+    match early.first().filter(|_| early.len() > cuts) {
         None => Ok(()),
         Some(pair) => {
             let (count, file, bytes) = (early.len(), FileName::Segment(pair[0].base), pair[0].bytes);
@@ -209,7 +221,7 @@ fn epochs_are_listed(shelf: &Shelf<'_>, segments: &[Segment]) -> Result<(), Stri
 fn recovery_point_is_in_the_log(shelf: &Shelf<'_>, segments: &[Segment]) -> Result<(), String> {
     let end = segments.last().map_or(Offset::ZERO, Segment::end);
     let Some(text) = text(shelf, FileName::RecoveryPoint) else {
-        return match shelf.is_closed && end > Offset::ZERO {
+        return match is_closed(shelf) && end > Offset::ZERO {
             true => Err("recovery-point-offset-checkpoint is missing after a clean stop".to_owned()),
             false => Ok(()),
         };
@@ -220,19 +232,20 @@ fn recovery_point_is_in_the_log(shelf: &Shelf<'_>, segments: &[Segment]) -> Resu
     };
     match () {
         () if point > end => Err(format!("the recovery point is {point}, the log ends at {end}")),
-        () if shelf.is_closed && point < end => {
+        () if is_closed(shelf) && point < end => {
             Err(format!("the recovery point of a clean stop is {point}, the log ends at {end}"))
         }
         () => Ok(()),
     }
 }
 
-/// An entry of `.index` is the last offset of a batch, relative to the segment, and where that batch begins.
-fn offset_index_is_true(shelf: &Shelf<'_>, segment: &Segment, is_finished: bool) -> Result<(), String> {
+/// An entry of `.index` is the last offset of a batch, relative to the segment, and where that batch begins. Of a segment
+/// that is closed all of them are owed.
+fn offset_index_is_true(shelf: &Shelf<'_>, segment: &Segment, rest: Rest) -> Result<(), String> {
     let file = FileName::Index(segment.base);
     let mut owed = Vec::new();
     let mut indexed = 0;
-    for (position, batch) in segment.places().filter(|_| is_finished) {
+    for (position, batch) in segment.places().filter(|_| rest == Rest::Closed) {
         if position - indexed > INDEX_INTERVAL_BYTES {
             indexed = position;
             owed.push(entry(segment, batch, position));
@@ -242,12 +255,12 @@ fn offset_index_is_true(shelf: &Shelf<'_>, segment: &Segment, is_finished: bool)
         return if owed.is_empty() { Ok(()) } else { Err(format!("{file} is missing")) };
     };
     let found: Vec<(u32, u32)> = bytes.chunks(8).map(|entry| (number(entry, 0), number(entry, 4))).collect();
-    if is_finished && found != owed {
+    if rest == Rest::Closed && found != owed {
         return Err(format!("{file} is {found:?}, the batches say {owed:?}"));
     }
     let places: Vec<(u32, u32)> = segment.places().map(|(position, batch)| entry(segment, batch, position)).collect();
     match found.iter().find(|entry| !places.contains(entry)) {
-        None if found.is_sorted() => Ok(()),
+        None if found.is_sorted_by(|one, next| one.0 < next.0 && one.1 < next.1) => Ok(()),
         None => Err(format!("{file} does not ascend: {found:?}")),
         Some((last, position)) => Err(format!("{file} has a batch that ends with {last} at byte {position}")),
     }
@@ -272,14 +285,18 @@ fn time_index_is_true(shelf: &Shelf<'_>, segment: &Segment) -> Result<(), String
 }
 
 /// A finished segment has the time of its newest batch, unless a truncation has forgotten it.
-fn time_indexes_are_there(shelf: &Shelf<'_>, finished: &[Segment], truncations: u64) -> Result<(), String> {
+fn time_indexes_are_there(shelf: &Shelf<'_>, finished: &[Segment], cuts: usize) -> Result<(), String> {
     let files = finished.iter().filter(|segment| !segment.batches.is_empty());
     let files = files.map(|segment| FileName::TimeIndex(segment.base));
     let missing: Vec<FileName> = files.filter(|&file| bytes(shelf, file).is_none_or(Bytes::is_empty)).collect();
-    match missing.first().filter(|_| missing.len() as u64 > truncations) {
+    match missing.first().filter(|_| missing.len() > cuts) {
         None => Ok(()),
         Some(file) => Err(format!("{file} is missing, one of {}", missing.len())),
     }
+}
+
+fn is_closed(shelf: &Shelf<'_>) -> bool {
+    shelf.rest == Rest::Closed
 }
 
 fn entry(segment: &Segment, batch: &RecordBatch, position: u64) -> (u32, u32) {
@@ -334,21 +351,25 @@ mod tests {
         vec![
             (POINT, b"0\n1\n__cluster_metadata 0 3\n".to_vec()),
             (CHECKPOINT, b"0\n2\n1 0\n4 2\n".to_vec()),
+            (FileName::PartitionMetadata, b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ".to_vec()),
             (log(0), [batch(0, 1), batch(1, 1)].concat()),
             (log(2), [batch(2, 4), vec![0; 40]].concat()),
             times(0, 1),
         ]
     }
 
-    fn judged(files: &[(FileName, Vec<u8>)], is_closed: bool) -> Result<(), Violation> {
-        judged_with(files, is_closed, 300)
+    fn judged(files: &[(FileName, Vec<u8>)], rest: Rest) -> Result<(), Violation> {
+        judged_with(files, rest, 300)
     }
 
-    fn judged_with(files: &[(FileName, Vec<u8>)], is_closed: bool, segment_bytes: u64) -> Result<(), Violation> {
+    fn judged_with(files: &[(FileName, Vec<u8>)], rest: Rest, segment_bytes: u64) -> Result<(), Violation> {
         let mut files: Vec<_> = files.iter().map(|(file, bytes)| (*file, Bytes::copy_from_slice(bytes))).collect();
         files.sort_by_key(|(file, _)| *file);
-        let shelf = Shelf { files: &files, is_closed, segment_bytes, preallocate_bytes: 64, owed: &[] };
-        Stage::of(FilesAreInOrder::default(), 1).see(0, What::Shelved(&shelf))
+        let owed = [(FileName::PartitionMetadata, "topic_id: AAAAAAAAAAAAAAAAAAAAAQ".to_owned())];
+        let shelf = Shelf { files: &files, rest, segment_bytes, preallocate_bytes: 64, owed: &owed };
+        let mut stage = Stage::of(FilesAreInOrder::default(), 1);
+        stage.start(0).unwrap();
+        stage.see(0, What::Shelved(&shelf))
     }
 
     /// What is said of the tidy files once one of them holds something else.
@@ -356,13 +377,13 @@ mod tests {
         let mut files = tidy();
         files.retain(|(name, _)| *name != file);
         files.push((file, bytes.to_vec()));
-        judged(&files, false).unwrap_err().message
+        judged(&files, Rest::Calm).unwrap_err().message
     }
 
     #[test]
     fn tidy_files_are_fine() {
-        judged(&tidy(), false).unwrap();
-        judged(&[], false).unwrap();
+        judged(&tidy(), Rest::Calm).unwrap();
+        judged(&tidy()[2..3], Rest::Calm).unwrap();
     }
 
     #[test]
@@ -392,31 +413,74 @@ mod tests {
         let each = |base: u64| (log(base), batch(base, 1));
         let mut files: Vec<_> = (0..5).map(each).collect();
         files.push((CHECKPOINT, b"0\n1\n1 0\n".to_vec()));
-        assert!(judged_with(&files, false, 130).unwrap_err().message.contains("timeindex is missing, one of 4"));
+        assert!(judged_with(&files, Rest::Calm, 130).unwrap_err().message.contains("timeindex is missing, one of 4"));
+    }
+
+    #[test]
+    fn a_sealed_segment_of_many_batches_is_indexed() {
+        let batches: Vec<Vec<u8>> = (0..40).map(|base| batch(base, 1)).collect();
+        let size = batches[0].len();
+        let first = 4096 / size + 1;
+        let entry = |index: usize| [(index as u32).to_be_bytes(), ((index * size) as u32).to_be_bytes()].concat();
+        let index = FileName::Index(Offset(0));
+        let files = |index_bytes: Option<Vec<u8>>| {
+            let mut files = vec![
+                tidy()[2].clone(),
+                (CHECKPOINT, b"0\n1\n1 0\n".to_vec()),
+                (log(0), batches.concat()),
+                (log(40), batch(40, 1)),
+                times(0, 39),
+            ];
+            files.extend(index_bytes.map(|bytes| (index, bytes)));
+            judged_with(&files, Rest::Calm, 40 * size as u64)
+        };
+        files(Some(entry(first))).unwrap();
+        assert!(files(None).unwrap_err().message.ends_with("index is missing"));
+        assert!(files(Some(entry(first - 1))).unwrap_err().message.contains("the batches say"));
+        let open = |bytes: Vec<u8>| {
+            let files =
+                [tidy()[2].clone(), (CHECKPOINT, b"0\n1\n1 0\n".to_vec()), (log(0), batches.concat()), (index, bytes)];
+            judged_with(&files, Rest::Calm, 40 * size as u64)
+        };
+        open(entry(7)).unwrap();
+        assert!(open([entry(7), entry(7)].concat()).unwrap_err().message.contains("does not ascend"));
+    }
+
+    #[test]
+    fn what_files_owe_is_in_them() {
+        let text = spoiled(FileName::PartitionMetadata, b"version: 0\ntopic_id: somebody else");
+        assert!(text.contains("has no line \"topic_id: AAAAAAAAAAAAAAAAAAAAAQ\""), "{text}");
+        let files: Vec<_> = tidy().into_iter().filter(|(file, _)| *file != FileName::PartitionMetadata).collect();
+        assert!(judged(&files, Rest::Calm).unwrap_err().message.ends_with("partition.metadata is missing"));
+        assert!(spoiled(times(0, 1).0, &[times(0, 1).1, times(0, 0).1].concat()).contains("does not ascend"));
+        let mut files = tidy();
+        files.insert(0, (log(0), Vec::new()));
+        files.retain(|(file, bytes)| *file != log(0) || bytes.is_empty());
+        assert!(judged(&files, Rest::Calm).unwrap_err().message.contains("follows a segment that ends at 0"));
     }
 
     #[test]
     fn a_clean_stop_leaves_nothing_open() {
-        assert!(judged(&tidy(), true).unwrap_err().message.contains("0 may be reserved"));
+        assert!(judged(&tidy(), Rest::Closed).unwrap_err().message.contains("0 may be reserved"));
         let mut files = tidy();
         files.retain(|(file, _)| *file != log(2));
         files.push((log(2), batch(2, 4)));
-        judged(&files, true).unwrap();
+        judged(&files, Rest::Closed).unwrap();
         files.retain(|(file, _)| *file != POINT);
         files.push((POINT, b"0\n1\n__cluster_metadata 0 2\n".to_vec()));
-        assert!(judged(&files, true).unwrap_err().message.contains("of a clean stop is 2"));
+        assert!(judged(&files, Rest::Closed).unwrap_err().message.contains("of a clean stop is 2"));
     }
 
     #[test]
     fn segments_roll_when_they_are_full_and_not_before() {
         let three = [batch(0, 1), batch(1, 1), batch(2, 1)].concat();
         let files = [(log(0), three), (CHECKPOINT, b"0\n1\n1 0\n".to_vec())];
-        assert!(judged(&files, false).unwrap_err().message.contains("300 are allowed"));
+        assert!(judged(&files, Rest::Calm).unwrap_err().message.contains("300 are allowed"));
         let each = |base: u64| [(log(base), batch(base, 1)), times(base, 0)];
         let mut files: Vec<_> = (0..3).flat_map(each).collect();
-        files.push((CHECKPOINT, b"0\n1\n1 0\n".to_vec()));
-        assert!(judged(&files, false).unwrap_err().message.contains("2 segments were left before they were full"));
+        files.extend([tidy()[2].clone(), (CHECKPOINT, b"0\n1\n1 0\n".to_vec())]);
+        assert!(judged(&files, Rest::Calm).unwrap_err().message.contains("2 segments were left before they were full"));
         files.retain(|(file, _)| !matches!(file, FileName::Segment(Offset(2)) | FileName::TimeIndex(Offset(2))));
-        judged(&files, false).unwrap();
+        judged(&files, Rest::Calm).unwrap();
     }
 }

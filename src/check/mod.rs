@@ -229,13 +229,22 @@ pub enum What<'a> {
     Examined { finding: Option<&'a Examined>, prompt: Duration },
 }
 
+/// Why no file operation of a node is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It has nothing to do.
+    Calm,
+    /// It has just stopped cleanly.
+    Closed,
+}
+
 /// A node's files at rest, and what they owe.
 #[derive(Clone, Copy, Debug)]
 pub struct Shelf<'a> {
     /// Every file, as a process would find it, in the order of their names.
     pub files: &'a [(FileName, Bytes)],
-    /// Whether the node has just stopped cleanly.
-    pub is_closed: bool,
+    /// Why nothing moves.
+    pub rest: Rest,
     /// Bytes from which on a segment is full.
     pub segment_bytes: u64,
     /// Bytes that may be reserved behind the log.

@@ -46,7 +46,8 @@ fn keeps(view: &View<'_>, recovered: &Recovered) -> Result<(), String> {
         _ => RoleKind::Unattached,
     };
     let is_kept = view.role == role || view.role == RoleKind::Leader;
-    let is_kept = is_kept && view.epoch == epoch && found.2 == vote;
+    let is_followed = view.role != RoleKind::Follower || view.leader == leader;
+    let is_kept = is_kept && is_followed && view.epoch == epoch && found.2 == vote;
     is_kept.then_some(()).ok_or_else(|| format!("starts as {found:?}, and its disk says {says}"))
 }
 
@@ -100,6 +101,15 @@ mod tests {
         starts(RoleKind::Follower, Some(2), None).unwrap();
         starts(RoleKind::Candidate, None, Some(1)).unwrap();
         starts(RoleKind::Resigned, Some(1), None).unwrap();
+    }
+
+    #[test]
+    fn who_follows_somebody_else_is_found() {
+        let mut stage = Stage::of(RestartsKeepRoles::default(), 3);
+        stage.node(1).persist(4, Some(2), None);
+        (stage.node(1).role, stage.node(1).epoch) = (RoleKind::Follower, Epoch(4));
+        stage.node(1).leader = Some(ReplicaId(0));
+        assert!(stage.start(1).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How a node goes down, or stands still.
 
-use crate::check::{Damage, What};
+use crate::check::{Damage, Rest, What};
 use crate::sim::HostId;
 use crate::sim::disk::Disk;
 use crate::sim::host::{State, Waiting, liberties};
@@ -69,7 +69,7 @@ impl World<'_> {
 
     pub(crate) fn node_stopped(&mut self, host: HostId) {
         self.court.see(&self.hosts, self.now, Some(host), What::Closed);
-        self.show_files_of(host, true);
+        self.show_files_of(host, Rest::Closed);
         self.kill(host);
         self.stopped_gracefully(host);
     }
