@@ -21,7 +21,7 @@ use crate::quirk::Quirks;
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::recorder::Trace;
-use crate::sim::{Finished, RunOptions, run};
+use crate::sim::{Finished, RunOptions, run, run_while};
 
 /// What to sweep.
 #[derive(Debug)]
@@ -151,11 +151,15 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
                         return;
                     }
                     let named = &options.scenarios[scenario];
-                    let outcome = run_one(named, seed, options);
+                    let outcome = run_one(named, seed, options, interrupted);
                     let mut shared = shared.lock().expect("invariant: no run panics while it counts");
                     let (sweep, failures) = &mut *shared;
                     let outcome = match outcome {
-                        Ok(outcome) => outcome,
+                        Ok(Some(outcome)) => outcome,
+                        Ok(None) => {
+                            sweep.partial = true;
+                            return;
+                        }
                         Err(error) => {
                             sweep.unwritten.get_or_insert(error);
                             sweep.partial = true;
@@ -232,25 +236,34 @@ impl Deal<'_> {
     }
 }
 
-/// Runs a seed, twice if its lot says so; the second digest is returned where it differs.
-fn run_one(named: &Named, seed: u64, options: &SweepOptions) -> Result<(Outcome, Option<u64>), WriteError> {
+/// Runs a seed, twice if its lot says so; the second digest is returned where it differs. A run that a signal cut short
+/// comes to nothing.
+fn run_one(
+    named: &Named,
+    seed: u64,
+    options: &SweepOptions,
+    interrupted: &AtomicBool,
+) -> Result<Option<(Outcome, Option<u64>)>, WriteError> {
     let plan = plan_of(named, seed, options.quirks);
-    let outcome = match &options.keep_all_below {
-        None => run(&plan, options.run()).outcome,
-        Some(root) => {
-            let finished = run(&plan, RunOptions { trace: Trace::Recorded, ..options.run() });
-            results::write(root, &plan, &finished)?;
-            Outcome { trace: Vec::new(), ..finished.outcome }
-        }
-    };
+    let is_wanted = || !interrupted.load(Ordering::Relaxed);
+    let trace = if options.keep_all_below.is_some() { Trace::Recorded } else { options.run().trace };
+    let finished = run_while(&plan, RunOptions { trace, ..options.run() }, is_wanted);
+    if finished.outcome.is_stopped && !is_wanted() {
+        return Ok(None);
+    }
+    if let Some(root) = &options.keep_all_below {
+        results::write(root, &plan, &finished)?;
+    }
+    let outcome = Outcome { trace: Vec::new(), ..finished.outcome };
     let (share, of) = options.check_determinism;
     let is_checked = share > 0 && Prng::new(seed, Digest::of(b"check determinism")).chance(share, of);
     if !is_checked {
-        return Ok((outcome, None));
+        return Ok(Some((outcome, None)));
     }
-    let again = run(&plan, options.run()).outcome.digest;
-    let differs = (again != outcome.digest).then_some(again);
-    Ok((outcome, differs))
+    let again = run_while(&plan, options.run(), is_wanted).outcome;
+    let is_cut_short = again.is_stopped && !outcome.is_stopped && !is_wanted();
+    let differs = (again.digest != outcome.digest && !is_cut_short).then_some(again.digest);
+    Ok(Some((outcome, differs)))
 }
 
 fn note_failure(failures: &mut BTreeMap<String, Failure>, named: &Named, outcome: &Outcome) {

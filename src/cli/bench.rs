@@ -145,7 +145,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     }
     misses.iter().for_each(|miss| eprintln!("missed: {miss}"));
     Ok(match (is_interrupted, misses.is_empty()) {
-        (true, _) => Exit::Interrupted,
+        (true, _) => Exit::of_signal(signals.number()),
         (false, true) => Exit::Passed,
         (false, false) => Exit::Missed,
     })

@@ -52,7 +52,7 @@ enum Command {
     Storage(storage::Arguments),
     /// A local quorum in one command; what kafka-metadata-quorum.sh says of any.
     Quorum(quorum::Arguments),
-    /// A real quorum under load, killed, stopped, wiped and cut; checked after every round.
+    /// A real quorum under load, killed, stopped, wiped, cut and pestered by strangers; checked after every round.
     Torture(torture::Arguments),
     /// Measures a real quorum beside the machine's limits.
     Bench(bench::Arguments),

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::cli::stdout::say;
 use crate::node::properties::Properties;
 use crate::server::load::settings::ProducerProperties;
 
@@ -70,9 +71,9 @@ impl Sources<'_> {
             (self.old_file.is_some(), "--producer.config", "--command-config"),
         ] {
             if is_used {
-                println!(
+                let _ = say(format_args!(
                     "Option {old} has been deprecated and will be removed in a future version. Use {new} instead."
-                );
+                ));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::cli::serve::key_and_value;
+use crate::cli::stdout::say;
 use crate::client::quorum_info::Bootstrap;
 use crate::ids::Endpoint;
 use crate::server::admin;
@@ -87,10 +88,11 @@ impl Start {
         let plan = Plan { nodes, base_port, advertised, metrics_base_port: None, directory, overrides };
         let mut has_led = false;
         let watched = watch(&plan, |event| {
-            println!("{}", describe_event(&event));
+            // A quorum goes on whether or not somebody reads what is said of it.
+            let _ = say(describe_event(&event));
             if matches!(event, Event::Leads { .. }) && !has_led {
                 has_led = true;
-                println!("bootstrap.servers={}", plan.bootstrap());
+                let _ = say(format_args!("bootstrap.servers={}", plan.bootstrap()));
             }
         });
         watched.map_err(|error| error.to_string())
@@ -138,7 +140,8 @@ impl Describe {
             true => quorum.status(&cluster_id),
             false => quorum.replication(self.human_readable.then(|| wall().0)),
         };
-        println!("{}", text.ok_or_else(|| format!("the leader {} is not among the voters", quorum.leader))?);
+        let text = text.ok_or_else(|| format!("the leader {} is not among the voters", quorum.leader))?;
+        say(text).map_err(|error| error.to_string())?;
         Ok(())
     }
 }

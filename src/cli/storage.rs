@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::cli::stdout::say;
 use crate::server::storage::{self, Formatted};
 
 /// What the command takes.
@@ -56,8 +57,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     };
     match done {
         Ok((text, is_well)) => {
-            print!("{text}");
-            if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            let is_told = say(text.trim_end_matches('\n')).inspect_err(|error| eprintln!("{error}")).is_ok();
+            if is_well && is_told { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             eprintln!("{error}");

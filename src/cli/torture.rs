@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let mut tally = Tally { arguments, rounds: Vec::new(), failed: None, took: Duration::ZERO };
     let mut torture = Torture::start(options)?;
     let mut interrupted = None;
-    for number in arguments.first..arguments.first.saturating_add(arguments.rounds) {
+    for number in (arguments.first..).take(arguments.rounds.try_into().unwrap_or(usize::MAX)) {
         let mut drawn = None;
         match torture.round(number, |round| drawn = Some(round.clone())) {
             Ok(round) => {
@@ -82,13 +82,16 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
                 tally.rounds.push(round);
             }
             Err(trouble) => {
-                let Some(round) = drawn else { return Err(trouble.into()) };
+                let Some(round) = drawn else {
+                    eprintln!("kraftbed: before round {number}: {trouble}");
+                    return Ok(exit_of(&trouble));
+                };
                 tally.failed = Some((round, trouble));
                 break;
             }
         }
         if signals.take() > 0 {
-            interrupted = Some(Exit::Interrupted);
+            interrupted = Some(Exit::of_signal(signals.number()));
             break;
         }
     }
@@ -106,7 +109,19 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     Ok(exit)
 }
 
+fn exit_of(trouble: &Trouble) -> Exit {
+    match trouble {
+        trouble if trouble.is_violation() => Exit::Violated,
+        trouble if trouble.is_environment() => Exit::Usage,
+        Trouble::Swollen { .. } => Exit::Missed,
+        _ => Exit::NoProgress,
+    }
+}
+
 fn options(arguments: &Arguments) -> Result<Options, Box<dyn Error>> {
+    if let Some((key, _)) = arguments.overrides.iter().find(|(key, _)| OWNED.contains(&key.as_str())) {
+        return Err(format!("--override {key}: torture decides it, for every node anew").into());
+    }
     let directory = match &arguments.dir {
         Some(given) => {
             if fs::read_dir(given).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -144,6 +159,19 @@ fn options(arguments: &Arguments) -> Result<Options, Box<dyn Error>> {
     })
 }
 
+/// Properties that tell the nodes of a quorum apart, or hold it together.
+const OWNED: [&str; 9] = [
+    "node.id",
+    "broker.id",
+    "listeners",
+    "advertised.listeners",
+    "log.dir",
+    "log.dirs",
+    "metadata.log.dir",
+    "quorum.voters",
+    "controller.quorum.voters",
+];
+
 /// What a clean run leaves behind is its result, not its logs.
 fn remove_data(directory: &Path) -> Result<(), Box<dyn Error>> {
     for entry in fs::read_dir(directory)? {
@@ -162,15 +190,13 @@ impl Tally<'_> {
 
     fn exit(&self) -> Exit {
         match &self.failed {
-            Some((_, trouble)) if trouble.is_violation() => Exit::Violated,
-            Some((_, trouble)) if trouble.is_environment() => Exit::Usage,
-            Some(_) => Exit::NoProgress,
+            Some((_, trouble)) => exit_of(trouble),
             None if self.is_slow() => Exit::Missed,
             None => Exit::Passed,
         }
     }
 
-    /// Times from the death of a leader to the next acknowledgement, ascending.
+    /// What the load had to wait in rounds of this fault, ascending.
     fn next_acks(&self, fault: Fault) -> Vec<Duration> {
         let mut times: Vec<Duration> =
             self.rounds.iter().filter(|round| round.fault == fault).map(|round| round.next_ack).collect();

@@ -273,7 +273,15 @@ fn read_work(reader: &Reader<'_>, node: &Node<'_>, datagram: bool) -> Result<Wor
 
 fn read_waive(reader: &Reader<'_>, node: &Node<'_>) -> Result<Vec<String>, ScenarioError> {
     let entries = reader.list(node, "a list of properties")?;
-    entries.iter().map(|entry| reader.property(entry)).collect()
+    let mut waived = Vec::new();
+    for entry in &entries {
+        let property = reader.property(entry)?;
+        if waived.contains(&property) {
+            return Err(reader.wrong(entry, "each property once"));
+        }
+        waived.push(property);
+    }
+    Ok(waived)
 }
 
 fn read_plant(reader: &Reader<'_>, node: &Node<'_>) -> Result<Quirks, ScenarioError> {

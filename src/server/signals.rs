@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
@@ -10,6 +12,8 @@ use signal_hook::low_level::pipe;
 #[derive(Debug)]
 pub struct Signals {
     source: mio::net::UnixStream,
+    /// Set once SIGTERM has come.
+    terminated: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -20,7 +24,14 @@ impl Signals {
         for signal in [SIGTERM, SIGINT] {
             pipe::register(signal, wake.try_clone()?)?;
         }
-        Ok(Signals { source: mio::net::UnixStream::from_std(source) })
+        let terminated = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGTERM, terminated.clone())?;
+        Ok(Signals { source: mio::net::UnixStream::from_std(source), terminated })
+    }
+
+    /// The number of the signal that came: SIGTERM if that was among them.
+    pub fn number(&self) -> i32 {
+        if self.terminated.load(Ordering::Relaxed) { SIGTERM } else { SIGINT }
     }
 
     /// What to register with a poll.

@@ -46,7 +46,7 @@ pub mod wiretap;
 pub mod world;
 
 pub use holdings::Holdings;
-pub use run::{Finished, RunOptions, run};
+pub use run::{Finished, RunOptions, run, run_while};
 pub use world::World;
 
 /// A host, by dense number: the nodes first, then the clients.

@@ -33,10 +33,16 @@ pub struct Finished {
 
 /// Runs a plan to its end.
 pub fn run(plan: &Plan, options: RunOptions) -> Finished {
+    run_while(plan, options, || true)
+}
+
+/// Runs a plan to its end, or until somebody has had enough, who is asked now and then.
+pub fn run_while(plan: &Plan, options: RunOptions, is_wanted: impl Fn() -> bool) -> Finished {
     let mut world = World::new(plan, options.trace);
     world.begin();
     let most = options.events_max.unwrap_or(EVENTS_MAX);
-    while world.events < most && world.step(options.until) {}
+    let is_asked = |events: u64| events.is_multiple_of(EVENTS_BETWEEN_QUESTIONS);
+    while world.events < most && (!is_asked(world.events) || is_wanted()) && world.step(options.until) {}
     let is_spent = world.events >= most;
     let mut finished = world.finish();
     if is_spent && finished.outcome.is_stopped {
@@ -47,3 +53,6 @@ pub fn run(plan: &Plan, options: RunOptions) -> Finished {
 
 /// A run that takes more events is taken for one that never ends: a thousand times what the longest scenario needs.
 const EVENTS_MAX: u64 = 100_000_000;
+
+/// A few milliseconds' worth.
+const EVENTS_BETWEEN_QUESTIONS: u64 = 4096;

@@ -55,7 +55,8 @@ pub struct Round {
     pub rate: u64,
     /// Bytes of a value.
     pub value_bytes: usize,
-    /// From the fault to the first acknowledgement of something that was sent after it.
+    /// From the fault to the first acknowledgement of something that was sent after it; among strangers the longest wait
+    /// for one.
     pub next_ack: Duration,
     /// Records acknowledged, refused, and with an unknown fate.
     pub records: [u64; 3],

@@ -30,7 +30,10 @@ pub enum Trouble {
 impl Trouble {
     /// Whether it is a broken promise, and not a lack of progress or of resources.
     pub fn is_violation(&self) -> bool {
-        matches!(self, Trouble::Wrong { .. } | Trouble::Died { .. } | Trouble::BadEnd { .. })
+        matches!(
+            self,
+            Trouble::Wrong { .. } | Trouble::Died { .. } | Trouble::BadEnd { .. } | Trouble::Unreadable { .. }
+        )
     }
 
     /// Whether nothing is known to be wrong with the quorum: the testbed could not go on.
