@@ -235,15 +235,12 @@ impl Node {
 
     /// Who would ask this. (An observer's Fetch is a stranger's.)
     fn asker(&self, api: Api, served: &Result<Served, DecodeError>) -> Asker {
-        let is_voter = |fetch: &raft::message::FetchRequest| {
-            let voters = &self.config.raft.voters;
-            fetch.replica.is_some_and(|replica| voters.find(replica.id).is_some())
-        };
         match served {
-            Ok(Served::Wait(Question::Raft, raft::Input::Request { body, .. })) => match body {
-                raft::Request::Fetch(fetch) if !is_voter(fetch) => Asker::Stranger,
-                _ => Asker::Voter,
-            },
+            Ok(Served::Wait(Question::Raft, raft::Input::Request { body, .. })) => {
+                let voters = &self.config.raft.voters;
+                let is_voter = body.sender().is_some_and(|sender| voters.find(sender).is_some());
+                if is_voter { Asker::Voter } else { Asker::Stranger }
+            }
             _ if api == Api::ApiVersions => Asker::Anybody,
             _ => Asker::Stranger,
         }
@@ -254,7 +251,7 @@ impl Node {
         let is_behind = !self.postponed.is_empty() || self.replica.is_full();
         match input {
             raft::Input::Propose { deadline, .. } if is_behind && self.postponed.len() < self.config.postponed_max => {
-                self.tally.count_limit("unsynced bytes");
+                self.tally.count_limit("unflushed bytes");
                 self.postponed.push_back(Postponed { connection, deadline, input });
             }
             input => self.inbox.push_back(input),
@@ -395,9 +392,6 @@ impl Node {
         inbound.is_held = !inbound.is_held;
         if inbound.is_held && is_full {
             self.tally.count_limit("requests in flight");
-        }
-        if inbound.is_held && is_postponed {
-            self.tally.count_limit("unflushed bytes");
         }
     }
 

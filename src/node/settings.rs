@@ -357,17 +357,27 @@ fn named_voters(property: &Property) -> Result<Vec<(ReplicaId, Endpoint)>, Setti
 
 fn distinct(property: &Property, members: &[(ReplicaId, Endpoint)]) -> Result<(), SettingsError> {
     let is_repeated = |index: usize| members[..index].iter().any(|(id, _)| *id == members[index].0);
-    match (0..members.len()).find(|&index| is_repeated(index)) {
+    if let Some(index) = (0..members.len()).find(|&index| is_repeated(index)) {
+        return Err(wrong(property, format!("voter {} is named twice", members[index].0)));
+    }
+    let neighbour = |index: usize| members[..index].iter().find(|(_, at)| *at == members[index].1);
+    match (0..members.len()).find_map(|index| Some((neighbour(index)?, &members[index]))) {
         None => Ok(()),
-        Some(index) => Err(wrong(property, format!("voter {} is named twice", members[index].0))),
+        Some(((one, _), (other, at))) => Err(wrong(property, format!("voters {one} and {other} are both at {at}"))),
     }
 }
 
-/// `NAME://host:port,…`; any name is plaintext here.
+/// `NAME://host:port,…`; any name is plaintext here, but for those that promise more.
 fn listeners(property: &Property) -> Result<Vec<Listener>, SettingsError> {
     let listener = |item: &str| {
         let expected = || wrong(property, format!("expected NAME://host:port, found {item:?}"));
         let (name, at) = item.split_once("://").ok_or_else(expected)?;
+        if ["SSL", "SASL_SSL", "SASL_PLAINTEXT"].iter().any(|secure| name.eq_ignore_ascii_case(secure)) {
+            return Err(wrong(
+                property,
+                format!("expected a plaintext listener, found {name}: there is no TLS and no SASL"),
+            ));
+        }
         Ok(Listener { name: name.to_ascii_uppercase().into(), endpoint: endpoint(property, at)? })
     };
     let listeners: Vec<Listener> = items(&property.value).map(listener).collect::<Result<_, _>>()?;

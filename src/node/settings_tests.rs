@@ -96,6 +96,18 @@ fn a_node_that_is_not_where_the_quorum_looks_for_it_is_told() {
 }
 
 #[test]
+fn what_cannot_work_is_refused() {
+    let refused = |listeners: &str, voters: &str| {
+        let text = format!("node.id=1\nlisteners={listeners}\nlog.dirs=d\nquorum.voters={voters}");
+        read(&text).expect_err("it cannot work").to_string()
+    };
+    let told = refused("SSL://h:9092", "1@h:9092");
+    assert!(told.contains("expected a plaintext listener, found SSL"), "{told}");
+    let told = refused("PLAINTEXT://h:9092", "1@h:9092,2@h:9092");
+    assert!(told.contains("voters 1 and 2 are both at h:9092"), "{told}");
+}
+
+#[test]
 fn a_listener_on_every_interface_is_advertised_as_the_quorum_knows_it() {
     for host in ["", "0.0.0.0", "[::]"] {
         let text = format!("node.id=1\nlisteners=PLAINTEXT://{host}:9092\nlog.dirs=d\nquorum.voters=1@h:9092,2@i:9092");
