@@ -74,7 +74,7 @@
 //! | | [`outcome`] | what a run came to | drivers |
 //! | two worlds | [`sim`] | many nodes and clients, one thread, virtual time | real clocks, real files |
 //! | | [`server`] | one node on sockets, files and clocks | simulation |
-//! | many runs | [`campaign`] | sweeps and hunts, on threads | how arguments are written |
+//! | many runs | [`campaign`] | sweeps and hunts, on threads; torture and benchmarks of processes | how arguments are written |
 //! | | [`cli`] | arguments, call, print | - |
 //!
 //! A driver cannot cheat, because the floors leave it nothing to cheat with: a node never learns which world it is in.

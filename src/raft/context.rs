@@ -88,7 +88,7 @@ pub(super) struct Context {
     /// Voters that did not answer when they were called last, and how often in a row; whether one of them could lead is
     /// not known.
     pub unanswered: Vec<(ReplicaId, u32)>,
-    /// The recovery point on disk, or on its way there.
+    /// The recovery point on disk, or on its way there; the start of the log while recovering, when nobody uses it.
     pub recovery_point: Offset,
     /// Bytes appended since the recovery point was handed to the disk.
     pub bytes_since_recovery_point: usize,

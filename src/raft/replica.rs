@@ -355,7 +355,7 @@ impl Replica {
 }
 
 fn context(config: Config, recovered: &Recovered, prng: Prng, now: Now) -> Context {
-    assert!(recovered.flushed <= recovered.end, "the recovery point lies within the log");
+    assert!(recovered.flushed <= recovered.end, "what is flushed lies within the log");
     let mut voters = VoterHistory::new(config.voters.clone());
     for (offset, control) in &recovered.controls {
         learn_control(&mut voters, *offset, control);

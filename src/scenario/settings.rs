@@ -59,7 +59,7 @@ impl Setting {
 }
 
 impl Default for Settings {
-    /// Kafka's defaults (`QuorumConfig`) for what Kafka has, a quick machine for the rest.
+    /// Kafka's defaults (`QuorumConfig`) for timeouts, a quick machine and sizes for a short run for the rest.
     fn default() -> Settings {
         let mut settings = Settings {
             election_timeout: Duration::ZERO,

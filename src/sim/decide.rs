@@ -2,7 +2,7 @@
 //!
 //! A subject draws from a [`Stream`] of its own, so one draw more in one place moves nothing elsewhere. Draw `n` of a
 //! stream is what the seed says, unless the scenario decides `(stream, n)`, or says that everything it does not decide is
-//! neutral. That is what makes a failure survive as a list of decisions, and what shrinking removes.
+//! neutral. That is what makes a failure survive as a list of decisions, and can be made smaller by taking some out.
 //!
 //! One draw is one whole decision: not *whether* a frame stalls and then *how long*, but how long, 0 for not at all. So a
 //! decision that is taken back leaves the numbers of those after it alone. For the same reason the nemesis turns to a

@@ -75,7 +75,7 @@ fn lose_entries(disk: &mut Disk, liberties: Liberties, stream: &mut Stream, loss
     disk.names = disk.durable_names.clone();
 }
 
-/// The files whose losses are doses. Nobody ever syncs or reads an index, so what a power loss leaves of one is no feat.
+/// The files whose losses are doses. An index is made anew whatever is left of it, so losing one is no feat.
 fn counted_files(disk: &Disk) -> impl Iterator<Item = FileNumber> {
     let is_index = |name: &FileName| matches!(name, FileName::Index(_) | FileName::TimeIndex(_));
     disk.names.iter().filter(move |(name, _)| !is_index(name)).map(|(_, &number)| number)
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_syncs_does_not_count() {
+    fn what_is_made_anew_does_not_count() {
         let mut disk = disk(0);
         assert_eq!(unsynced_sectors(&disk), 4);
         disk.carry_out(&FileOp::Sync { file: LOG });

@@ -1,9 +1,9 @@
 //! Three nodes in network namespaces of their own: other addresses, real packets, and real loss and partitions of them.
 //!
 //! ```text
-//!  host ── bridge 10.N.0.254 ─┬─ namespace 1: 10.N.0.1 ── node 1        clients run in the host
-//!                             ├─ namespace 2: 10.N.0.2 ── node 2
-//!                             └─ namespace 3: 10.N.0.3 ── node 3
+//!  host ── bridge 198.18.N.254 ─┬─ namespace 1: 198.18.N.1 ── node 1        clients run in the host
+//!                             ├─ namespace 2: 198.18.N.2 ── node 2
+//!                             └─ namespace 3: 198.18.N.3 ── node 3
 //! ```
 //!
 //! It takes root, ip(8), and for the loss tc(8) with netem or else nft(8).
@@ -144,7 +144,7 @@ impl Net {
         let process = std::process::id();
         let mut net = Net {
             name: format!("kb{}", process % 100_000),
-            subnet: format!("10.{}.0", process % 250),
+            subnet: format!("198.18.{}", process % 250),
             loser: Loser::Nft,
         };
         let (bridge, host) = (net.name.as_str(), format!("{}.254/24", net.subnet));

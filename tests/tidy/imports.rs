@@ -22,11 +22,13 @@ pub const FLOORS: &[(&str, &str)] = &[
     ("node", "time prng quirk record log protocol raft machine"),
     ("history", "time"),
     ("client", "time prng quirk record protocol machine history"),
+    // A view names the voters.
     ("check", "time record log raft::view raft::message raft::note raft::voters history"),
     ("scenario", "time prng quirk check raft::config client::workload"),
     ("trace", "time log raft::view raft::message raft::note history scenario::fault"),
     ("outcome", "time quirk history check scenario trace"),
     ("sim", "time prng quirk record log protocol raft machine node history client check scenario trace outcome"),
+    // Metrics and lag are read off a view.
     ("server", "time prng quirk record log protocol raft::config raft::note raft::view machine node client history"),
     (
         "campaign",

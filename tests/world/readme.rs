@@ -26,12 +26,28 @@ fn the_commands_of_the_readme_end_as_it_says() {
             "sweep" => {
                 let short = command.replace("--seeds 1000", "--seeds 38");
                 let words: Vec<&str> = short.split_whitespace().collect();
-                assert_eq!(desk.call(&words).code, code, "{short}");
+                let answer = desk.call(&words);
+                assert_eq!(answer.code, code, "{short}");
+                if short == *command {
+                    is_quoted(command, &answer.stdout);
+                }
             }
             "run" | "list" => assert_eq!(desk.call(&words).code, code, "{command}"),
             // Real ports are for tests/server.rs and tests/clients.rs; here only the files are looked for.
             "serve" => assert!(desk.folder.join(words[1]).is_file(), "{command}"),
             verb => panic!("README calls `{verb}`: say here how to check it"),
         }
+    }
+}
+
+/// What README shows of a command's output is what the command says, but for how long it took and how the program is called.
+fn is_quoted(command: &str, said: &str) {
+    let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).expect("there is a README");
+    let shown = readme.split(&format!("{command}\n")).nth(1).and_then(|rest| rest.split("```").next());
+    let shown: Vec<&str> = shown.expect("the command is in a block").lines().collect();
+    assert!(shown.len() > 10, "README shows what `{command}` says");
+    let may_differ = |line: &str| line.contains(" per CPU-second") || line.starts_with("replay: ");
+    for line in shown.into_iter().filter(|line| !may_differ(line)) {
+        assert!(said.lines().any(|told| told.trim_end() == line), "README shows {line:?}; `{command}` says\n{said}");
     }
 }

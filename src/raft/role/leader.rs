@@ -211,7 +211,7 @@ impl Leader {
 
     /// A replica has fetched, which shows that it is there. (Kafka counts only fetches whose prefix is valid; then a
     /// truncation that takes many rounds can depose a healthy leader. Ours counts all.)
-    fn note_fetch(&mut self, ctx: &mut Context, key: ReplicaKey, link: LinkId) -> usize {
+    fn note_fetch(&mut self, ctx: &mut Context, key: ReplicaKey, link: LinkId) {
         let index = self.find_or_track(ctx, key);
         let any_confirms = ctx.quirks().has(Quirk::AnyFetchConfirms);
         let moment = self.moment;
@@ -233,7 +233,6 @@ impl Leader {
             self.replicas.iter_mut().for_each(|replica| replica.counts_for_quorum = false);
             self.check_quorum_deadline = ctx.instant() + check_quorum_timeout(ctx);
         }
-        index
     }
 
     /// A replica's log matches this one up to `end`, durably.
