@@ -513,7 +513,7 @@ fn list(links: &[(HostId, HostId)]) -> String {
 }
 
 /// How many unsynced sectors a power loss waits for at most.
-const SECTORS_TORN_MOST: u64 = 4;
+const SECTORS_TORN_MOST: u64 = 3;
 
 /// The shortest that anything lasts, in nanoseconds.
 const A_MOMENT: u64 = 1_000_000;
