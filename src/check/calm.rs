@@ -43,6 +43,11 @@ struct Owed {
     told: usize,
     /// Who campaigned first.
     campaigner: Option<usize>,
+    /// Whether the first that was named has heard of it.
+    has_heard: bool,
+    /// Another campaigned first, for the first that was named had not heard of it, as when the leader's connection to it
+    /// had died without a word: there may be a contest, and it may take several elections.
+    is_contested: bool,
     /// Whether there is another leader.
     is_led: bool,
 }
@@ -102,19 +107,35 @@ impl Property for HandoverIsPrompt {
     }
 
     fn interests(&self) -> Interests {
-        Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN | Interests::ASKED
+        Interests::HANDED_OVER | Interests::ELECTION | Interests::DOWN | Interests::ASKED | Interests::ANSWERED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         let Observation { at, node, .. } = *seen.observation;
         if let What::HandedOver(handover) = seen.observation.what {
-            self.owed = Some(Owed { since: at, handover, named: Vec::new(), told: 0, campaigner: None, is_led: false });
+            self.owed = Some(Owed {
+                since: at,
+                handover,
+                named: Vec::new(),
+                told: 0,
+                campaigner: None,
+                has_heard: false,
+                is_contested: false,
+                is_led: false,
+            });
             return Ok(());
         }
         let Some(owed) = &mut self.owed else { return Ok(()) };
-        if let What::Asked { request } = seen.observation.what {
-            owed.hears(request);
-            return Ok(());
+        match seen.observation.what {
+            What::Asked { request } => {
+                owed.hears(request);
+                return Ok(());
+            }
+            What::Answered { request, .. } => {
+                owed.has_heard |= matches!(request, Request::EndQuorumEpoch(_)) && owed.is_first(node);
+                return Ok(());
+            }
+            _ => {}
         }
         let lie = match seen.ledger.node(node).and_then(|mirror| mirror.state) {
             Some(state) => owed.sees(at, node, &state),
@@ -158,11 +179,17 @@ impl Owed {
         }
     }
 
+    /// Whether the leader named this node first.
+    fn is_first(&self, node: usize) -> bool {
+        self.named.first().is_some_and(|named| named.0 as usize == node)
+    }
+
     /// A node has changed its role or its epoch.
     fn sees(&mut self, at: Instant, node: usize, state: &State) -> Option<String> {
         let Handover { epoch: before, prompt, alone_for, .. } = self.handover;
         let took = at.since(self.since);
         if matches!(state.role, RoleKind::Prospective | RoleKind::Candidate) {
+            self.is_contested |= self.campaigner.is_none() && !self.is_first(node) && !self.has_heard;
             let first = *self.campaigner.get_or_insert(node);
             let is_late = took >= alone_for || self.is_led;
             if let Some(named) = self.named.first().filter(|named| **named != ReplicaId(first as u32) && !is_late) {
@@ -180,7 +207,7 @@ impl Owed {
         }
         self.is_led = true;
         let (id, epoch) = (state.key.id, state.epoch);
-        let is_prompt = took <= prompt && epoch == before.next();
+        let is_prompt = self.is_contested || took <= prompt && epoch == before.next();
         let (told, named) = (self.told, self.named.len());
         // A message may have to wait for its connection, but not for long.
         if told < named && took > prompt / 6 {
@@ -272,7 +299,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::check::fixture::{Stage, end};
+    use crate::check::fixture::{Stage, answer, end};
     use crate::check::{Examined, Settle};
     use crate::ids::Epoch;
 
@@ -319,6 +346,26 @@ mod tests {
         stage.down(0).unwrap();
         stage.finish(settled).unwrap();
         assert!(asked(2, Some(0)).down(0).is_err());
+    }
+
+    #[test]
+    fn who_could_not_be_told_in_time_may_have_to_contest_it() {
+        let contested = |hears: usize| {
+            let mut stage = led(HandoverIsPrompt::default());
+            stage.follows(2, 0, 2).unwrap();
+            let millis = Duration::from_millis;
+            let handover = Handover { epoch: Epoch(2), stops: None, prompt: millis(18), alone_for: millis(1) };
+            stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
+            let request = end(2, &[1, 2]);
+            (0..2).for_each(|_| stage.ask(0, &request).unwrap());
+            let told = answer(2, Some(0), ResponseBody::EndQuorumEpoch);
+            stage.answer(hears, &request, &told).unwrap();
+            stage.is(2, RoleKind::Prospective, 2).unwrap();
+            stage.is(1, RoleKind::Candidate, 3).unwrap();
+            stage.leads(2, 4)
+        };
+        contested(2).unwrap();
+        assert!(contested(1).unwrap_err().message.contains("node 2 leads epoch 4"));
     }
 
     #[test]
