@@ -189,7 +189,8 @@ impl Owed {
         let Handover { epoch: before, prompt, alone_for, .. } = self.handover;
         let took = at.since(self.since);
         if matches!(state.role, RoleKind::Prospective | RoleKind::Candidate) {
-            self.is_contested |= self.campaigner.is_none() && !self.is_first(node) && !self.has_heard;
+            let has_another = !self.named.is_empty() && !self.is_first(node);
+            self.is_contested |= self.campaigner.is_none() && has_another && !self.has_heard;
             let first = *self.campaigner.get_or_insert(node);
             let is_late = took >= alone_for || self.is_led;
             if let Some(named) = self.named.first().filter(|named| **named != ReplicaId(first as u32) && !is_late) {

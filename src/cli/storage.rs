@@ -57,7 +57,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     };
     match done {
         Ok((text, is_well)) => {
-            let is_told = say(text.trim_end_matches('\n')).inspect_err(|error| eprintln!("{error}")).is_ok();
+            let is_told =
+                say(text.strip_suffix('\n').unwrap_or(&text)).inspect_err(|error| eprintln!("{error}")).is_ok();
             if is_well && is_told { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
