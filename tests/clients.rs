@@ -9,6 +9,7 @@
 //! | `tools.rs`, `programs/` | where clients come from, and what drives them, each in its own language |
 //! | `load.rs` | a client that writes, and what it says |
 //! | `stage.rs` | a quorum, and its faults |
+//! | `lookout.rs` | what nodes say, and what is on their disks |
 //! | `judge.rs` | what was told against what is there |
 //! | `client.rs` | what every client must do |
 //! | `programs.rs`, `kcat.rs` | the clients |
@@ -26,6 +27,8 @@ mod judge;
 mod kcat;
 #[path = "clients/load.rs"]
 mod load;
+#[path = "clients/lookout.rs"]
+mod lookout;
 #[path = "clients/namespaces.rs"]
 mod namespaces;
 #[path = "clients/programs.rs"]

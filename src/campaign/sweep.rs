@@ -246,7 +246,7 @@ fn run_one(
 ) -> Result<Option<(Outcome, Option<u64>)>, WriteError> {
     let plan = plan_of(named, seed, options.quirks);
     let is_wanted = || !interrupted.load(Ordering::Relaxed);
-    let trace = if options.keep_all_below.is_some() { Trace::Recorded } else { options.run().trace };
+    let trace = if options.keep_all_below.is_some() { Trace::Recorded } else { Trace::default() };
     let finished = run_while(&plan, RunOptions { trace, ..options.run() }, is_wanted);
     if finished.outcome.is_stopped && !is_wanted() {
         return Ok(None);

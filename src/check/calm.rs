@@ -186,7 +186,7 @@ impl Owed {
 
     /// A node has changed its role or its epoch.
     fn sees(&mut self, at: Instant, node: usize, state: &State) -> Option<String> {
-        let Handover { epoch: before, prompt, alone_for, .. } = self.handover;
+        let Handover { epoch: before, prompt, alone_for, elected_within, .. } = self.handover;
         let took = at.since(self.since);
         if matches!(state.role, RoleKind::Prospective | RoleKind::Candidate) {
             let has_another = !self.named.is_empty() && !self.is_first(node);
@@ -208,14 +208,15 @@ impl Owed {
         }
         self.is_led = true;
         let (id, epoch) = (state.key.id, state.epoch);
-        let is_prompt = self.is_contested || took <= prompt && epoch == before.next();
+        let owed = if self.is_contested { elected_within } else { prompt };
+        let is_prompt = took <= owed && (self.is_contested || epoch == before.next());
         let (told, named) = (self.told, self.named.len());
         // A message may have to wait for its connection, but not for long.
         if told < named && took > prompt / 6 {
             return Some(format!("epoch {before} was resigned, and {told} of {named} successors were told"));
         }
         (!is_prompt).then(|| {
-            format!("epoch {before} was resigned, node {id} leads epoch {epoch} after {took:?}, {prompt:?} is owed")
+            format!("epoch {before} was resigned, node {id} leads epoch {epoch} after {took:?}, {owed:?} is owed")
         })
     }
 
@@ -311,6 +312,12 @@ mod tests {
         stage
     }
 
+    /// The leader of epoch 2 is asked to resign; so many milliseconds are owed.
+    fn handover(prompt: u64, alone_for: u64) -> Handover {
+        let [prompt, alone_for, elected_within] = [prompt, alone_for, 2 * prompt].map(Duration::from_millis);
+        Handover { epoch: Epoch(2), stops: None, prompt, alone_for, elected_within }
+    }
+
     #[test]
     fn elections_belong_to_storms() {
         let mut stage = led(LeaderIsStable::default());
@@ -328,7 +335,7 @@ mod tests {
         let asked = |prompt: u64, stops: Option<usize>| {
             let mut stage = led(HandoverIsPrompt::default());
             stage.follows(2, 0, 2).unwrap();
-            let handover = Handover { epoch: Epoch(2), stops, prompt: millis(prompt), alone_for: millis(3) };
+            let handover = Handover { stops, ..handover(prompt, 3) };
             stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
             stage.is(1, RoleKind::Prospective, 2).unwrap();
             stage
@@ -351,31 +358,30 @@ mod tests {
 
     #[test]
     fn who_could_not_be_told_in_time_may_have_to_contest_it() {
-        let contested = |hears: usize| {
+        let contested = |hears: usize, waits: usize| {
             let mut stage = led(HandoverIsPrompt::default());
             stage.follows(2, 0, 2).unwrap();
-            let millis = Duration::from_millis;
-            let handover = Handover { epoch: Epoch(2), stops: None, prompt: millis(18), alone_for: millis(1) };
-            stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
+            stage.see(Observation::NO_NODE, What::HandedOver(handover(18, 1))).unwrap();
             let request = end(2, &[1, 2]);
             (0..2).for_each(|_| stage.ask(0, &request).unwrap());
             let told = answer(2, Some(0), ResponseBody::EndQuorumEpoch);
             stage.answer(hears, &request, &told).unwrap();
             stage.is(2, RoleKind::Prospective, 2).unwrap();
             stage.is(1, RoleKind::Candidate, 3).unwrap();
+            (0..waits).for_each(|_| stage.ask(0, &request).unwrap());
             stage.leads(2, 4)
         };
-        contested(2).unwrap();
-        assert!(contested(1).unwrap_err().message.contains("node 2 leads epoch 4"));
+        contested(2, 0).unwrap();
+        contested(2, 30).unwrap();
+        assert!(contested(2, 31).unwrap_err().message.contains("after 37ms, 36ms is owed"));
+        assert!(contested(1, 0).unwrap_err().message.contains("node 2 leads epoch 4"));
     }
 
     #[test]
     fn every_successor_is_told() {
         let led_after = |told: usize, waits: usize| {
             let mut stage = led(HandoverIsPrompt::default());
-            let millis = Duration::from_millis;
-            let handover = Handover { epoch: Epoch(2), stops: None, prompt: millis(18), alone_for: millis(9) };
-            stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
+            stage.see(Observation::NO_NODE, What::HandedOver(handover(18, 9))).unwrap();
             (0..told).for_each(|_| stage.ask(0, &end(2, &[1, 2])).unwrap());
             (0..waits).for_each(|_| stage.follows(2, 0, 2).unwrap());
             stage.leads(1, 3)
@@ -390,9 +396,7 @@ mod tests {
         let asked = |named: u32| {
             let mut stage = led(HandoverIsPrompt::default());
             stage.follows(2, 0, 2).unwrap();
-            let millis = Duration::from_millis;
-            let handover = Handover { epoch: Epoch(2), stops: None, prompt: millis(9), alone_for: millis(9) };
-            stage.see(Observation::NO_NODE, What::HandedOver(handover)).unwrap();
+            stage.see(Observation::NO_NODE, What::HandedOver(handover(9, 9))).unwrap();
             stage.ask(0, &end(2, &[named, 3 - named])).unwrap();
             stage.is(1, RoleKind::Prospective, 2)
         };

@@ -264,6 +264,8 @@ pub struct Handover {
     pub prompt: Duration,
     /// How long the best successor has the field to itself.
     pub alone_for: Duration,
+    /// What another leader may take where the best successor could not be told in time, and others contest it.
+    pub elected_within: Duration,
 }
 
 /// One node is cut off from all other nodes of a quiet cluster, and comes back. Clients reach it all the time.

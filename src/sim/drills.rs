@@ -107,6 +107,7 @@ impl World<'_> {
                 Clocks::Fast,
                 self.plan,
             ),
+            elected_within: elected_within(self.plan),
         };
         self.court.see(&self.hosts, self.now, None, What::HandedOver(handover));
         match stop_within {

@@ -11,18 +11,15 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use kraftbed::campaign::torture::disks;
-use kraftbed::client::quorum_info::QuorumInfo;
-use kraftbed::ids::{Endpoint, Offset};
-use kraftbed::record::RecordBatch;
-use kraftbed::server::admin;
+use kraftbed::ids::Endpoint;
 use libtest_mimic::Failed;
 
 use crate::client::{Client, Place, TOPIC, run};
 use crate::judge::{self, judge};
 use crate::load::Load;
+use crate::lookout::Lookout;
 use crate::quorum::{Quorum, Start};
 
 /// Why there can be no namespaces here, if there can be none.
@@ -35,25 +32,26 @@ pub fn refusal() -> Option<String> {
 pub fn survives_loss_and_partitions(client: &Client) -> Result<(), Failed> {
     let net = Net::build()?;
     let quorum = net.quorum()?;
+    let lookout = net.lookout(&quorum);
     let place = Place { bootstrap: net.bootstrap(), topic: TOPIC.to_owned() };
     let (command, speech) = (client.produce)(client.tool, &place, RATE);
     let mut load = Load::start(command, speech)?;
     load.await_ack(50)?;
 
-    let lost = net.lose_packets(&mut load)?;
+    let lost = net.lose_packets(&lookout, &mut load)?;
     let (leader, epoch) = quorum.await_leader(0);
     net.cable(leader, "down")?;
-    let cut_off = next_ack(&quorum, &mut load, epoch)?;
+    let cut_off = lookout.next_ack(&mut load, epoch, Instant::now())?;
     net.cable(leader, "up")?;
-    net.await_caught_up(&quorum);
+    lookout.await_caught_up();
 
     let (leader, epoch) = quorum.await_leader(epoch);
     // librdkafka goes on asking a node that answers and knows no leader: it hears of another when that node does.
     net.part(leader, "add")?;
     quorum.await_leader(epoch);
     net.part(leader, "del")?;
-    let parted = next_ack(&quorum, &mut load, epoch)?;
-    net.await_caught_up(&quorum);
+    let parted = lookout.next_ack(&mut load, epoch, Instant::now())?;
+    lookout.await_caught_up();
 
     let (leader, epoch) = quorum.await_leader(epoch);
     nodes().try_for_each(|id| net.part(id, "add"))?;
@@ -62,11 +60,11 @@ pub fn survives_loss_and_partitions(client: &Client) -> Result<(), Failed> {
         quorum.said(leader, "stderr").contains(&resigns).then_some(())
     });
     nodes().try_for_each(|id| net.part(id, "del"))?;
-    let alone = next_ack(&quorum, &mut load, epoch)?;
+    let alone = lookout.next_ack(&mut load, epoch, Instant::now())?;
 
     let told = load.finish()?;
     judge::all_acked(&told, 100)?;
-    let log = judge::entries(&net.log(&quorum)?)?;
+    let log = judge::entries(&lookout.log()?)?;
     judge(&told, &log, client.promise)?;
     let read = judge::read(&run((client.consume)(client.tool, &place, log.len()), "")?)?;
     judge::equal(&read, &log)?;
@@ -207,9 +205,9 @@ impl Net {
     }
 
     /// Loses packets on their way to every node until a few hundred records more are acknowledged; how many were lost.
-    fn lose_packets(&self, load: &mut Load) -> Result<u64, Failed> {
+    fn lose_packets(&self, lookout: &Lookout<'_>, load: &mut Load) -> Result<u64, Failed> {
         nodes().try_for_each(|id| self.loser.begin(self, id))?;
-        let end = self.describe().map_or(0, |info| info.high_watermark as u64);
+        let end = lookout.describe().high_watermark as u64;
         load.await_ack(end + 400)?;
         let lost = nodes().map(|id| self.loser.end(self, id)).sum::<Result<u64, Failed>>()?;
         match lost {
@@ -231,33 +229,8 @@ impl Net {
         Ok(())
     }
 
-    /// The leader's view of the quorum, if there is a leader.
-    fn describe(&self) -> Option<QuorumInfo> {
-        let told = nodes().filter_map(|id| admin::leader(&self.endpoint(id)).ok());
-        let (_, leader) = told.filter_map(|(leader, epoch)| Some((epoch, leader?))).max()?;
-        admin::quorum(&self.endpoint(usize::try_from(leader).ok()?)).ok().filter(|info| info.high_watermark >= 0)
-    }
-
-    /// Waits until every node has what the log holds at this moment; where that ends.
-    fn await_caught_up(&self, quorum: &Quorum) -> u64 {
-        let end = quorum.wait_for("a leader that describes the quorum", || self.describe()).high_watermark;
-        quorum.wait_for("nodes that have caught up", || {
-            self.describe()?.voters.iter().all(|voter| voter.end >= end).then_some(())
-        });
-        end as u64
-    }
-
-    /// The log, the same on all disks.
-    fn log(&self, quorum: &Quorum) -> Result<Vec<RecordBatch>, Failed> {
-        let end = Offset(self.await_caught_up(quorum));
-        let read = |id| disks::batches(&quorum.log_directory(id), Offset(0), end);
-        let mut logs = nodes().map(read).collect::<Result<Vec<_>, _>>()?;
-        for (id, log) in nodes().zip(&logs) {
-            if let Some(difference) = disks::difference(&logs[0], log, end) {
-                return Err(format!("nodes 1 and {id} differ: {difference}").into());
-            }
-        }
-        Ok(logs.swap_remove(0))
+    fn lookout<'a>(&self, quorum: &'a Quorum) -> Lookout<'a> {
+        Lookout { quorum, endpoints: nodes().map(|id| (id, self.endpoint(id))).collect() }
     }
 }
 
@@ -269,17 +242,6 @@ impl Drop for Net {
         }
         let _ = ip(&["link", "delete", &self.name]);
     }
-}
-
-/// How long it takes until something is acknowledged by a leader of a later epoch.
-fn next_ack(quorum: &Quorum, load: &mut Load, epoch: u32) -> Result<Duration, Failed> {
-    let since = Instant::now();
-    let (leader, led) = quorum.await_leader(epoch);
-    let start = format!("start of epoch {led} at offset ");
-    let said = quorum.said(leader, "stderr");
-    let start = said.split(&start).nth(1).and_then(|rest| rest.split(':').next()?.parse::<u64>().ok());
-    let start = start.ok_or_else(|| format!("node {leader} does not say where epoch {led} begins"))?;
-    Ok(load.await_ack(start + 1)?.saturating_duration_since(since))
 }
 
 fn ip(arguments: &[&str]) -> Result<String, Failed> {

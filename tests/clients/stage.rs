@@ -6,15 +6,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kraftbed::campaign::torture::disks;
 use kraftbed::client::quorum_info::QuorumInfo;
-use kraftbed::ids::{Endpoint, Offset};
+use kraftbed::ids::Endpoint;
 use kraftbed::record::RecordBatch;
-use kraftbed::server::admin;
 use kraftbed::server::relay::Relay;
 use libtest_mimic::Failed;
 
 use crate::load::Load;
+use crate::lookout::Lookout;
 use crate::quorum::{Quorum, Start};
 
 /// Three nodes with short timeouts; clients and each other reach them through relays.
@@ -166,14 +165,8 @@ impl Stage {
         Ok(load.await_ack(end + 1)?.saturating_duration_since(since))
     }
 
-    /// How long it took since then until something was acknowledged by a leader of a later epoch.
     fn next_ack(&self, load: &mut Load, epoch: u32, since: Instant) -> Result<Duration, Failed> {
-        let (leader, led) = self.quorum.await_leader(epoch);
-        let start = format!("start of epoch {led} at offset ");
-        let said = self.quorum.said(leader, "stderr");
-        let start = said.split(&start).nth(1).and_then(|rest| rest.split(':').next()?.parse::<u64>().ok());
-        let start = start.ok_or_else(|| format!("node {leader} does not say where epoch {led} begins"))?;
-        Ok(load.await_ack(start + 1)?.saturating_duration_since(since))
+        self.lookout().next_ack(load, epoch, since)
     }
 
     fn down(&mut self, id: usize) {
@@ -197,30 +190,30 @@ impl Stage {
         self.await_caught_up();
     }
 
-    /// Who leads, and in which epoch, by the newest word of those who answer.
+    /// Who leads, and in which epoch.
     pub fn leader(&self) -> (usize, u32) {
-        self.quorum.wait_for("a leader", || {
-            let present = ids().filter(|id| !self.away.contains(id));
-            let told = present.filter_map(|id| admin::leader(&self.endpoint(id)).ok());
-            let (epoch, leader) = told.filter_map(|(leader, epoch)| Some((epoch, leader?))).max()?;
-            Some((usize::try_from(leader).ok()?, u32::try_from(epoch).ok()?))
-        })
+        self.lookout().leader()
     }
 
     /// The leader's view of the quorum.
     pub fn describe(&self) -> QuorumInfo {
-        self.quorum.wait_for("a leader that describes the quorum", || {
-            let (leader, _) = self.leader();
-            admin::quorum(&self.endpoint(leader)).ok().filter(|info| info.high_watermark >= 0)
-        })
+        self.lookout().describe()
     }
 
-    /// Waits until every node has what the log holds at this moment.
     fn await_caught_up(&self) {
-        let end = self.describe().high_watermark;
-        self.quorum.wait_for("nodes that have caught up", || {
-            self.describe().voters.iter().all(|voter| voter.end >= end).then_some(())
-        });
+        self.lookout().await_caught_up();
+    }
+
+    /// The log, when everything is committed and on every disk.
+    pub fn log(&self) -> Result<Vec<RecordBatch>, Failed> {
+        assert!(self.away.is_empty(), "all disks are compared");
+        self.lookout().log()
+    }
+
+    /// The nodes that answer.
+    fn lookout(&self) -> Lookout<'_> {
+        let present = ids().filter(|id| !self.away.contains(id));
+        Lookout { quorum: &self.quorum, endpoints: present.map(|id| (id, self.endpoint(id))).collect() }
     }
 
     fn endpoint(&self, id: usize) -> Endpoint {
@@ -233,26 +226,6 @@ impl Stage {
         let state: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)?;
         let epoch = state["leaderEpoch"].as_u64().and_then(|epoch| u32::try_from(epoch).ok());
         epoch.ok_or_else(|| format!("quorum-state of node {id}: {state}").into())
-    }
-
-    /// The log, once nobody writes any more and everything is committed and on every disk: the same bytes on all.
-    pub fn log(&self) -> Result<Vec<RecordBatch>, Failed> {
-        let end = self.quorum.wait_for("nodes that know that the whole log is committed", || {
-            let info = self.describe();
-            let is_whole = info.voters.iter().all(|voter| voter.end == info.high_watermark);
-            is_whole.then_some(info.high_watermark)
-        });
-        let end = Offset(u64::try_from(end)?);
-        let mut logs = Vec::new();
-        for id in ids() {
-            logs.push(disks::batches(&self.quorum.log_directory(id), Offset::ZERO, end)?);
-        }
-        for (other, id) in logs.iter().zip(ids()).skip(1) {
-            if let Some(what) = disks::difference(&logs[0], other, end) {
-                return Err(format!("the disks of nodes 1 and {id} differ: {what}").into());
-            }
-        }
-        Ok(logs.swap_remove(0))
     }
 }
 

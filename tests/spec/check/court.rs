@@ -128,7 +128,8 @@ impl Runner for Court {
             "hand" => {
                 let epoch = Epoch(args.next_pos().ok_or("which epoch?")?.parse()?);
                 let moment = std::time::Duration::from_millis(50);
-                let handover = Handover { epoch, stops: None, prompt: moment, alone_for: moment };
+                let handover =
+                    Handover { epoch, stops: None, prompt: moment, alone_for: moment, elected_within: moment };
                 self.see(first, |_, _| What::HandedOver(handover))
             }
             other => return Err(format!("unknown command {other}").into()),
