@@ -225,6 +225,9 @@ impl<'a> Test<'a> {
                 is_flushing = true;
                 self.drive.flush();
             }
+            if is_flushing && self.drive.is_idle() {
+                return Ok(());
+            }
             self.drive.turn(patience)?;
             let now = self.drive.now();
             while let Some((client, ended)) = self.drive.next_ended() {
@@ -233,9 +236,6 @@ impl<'a> Test<'a> {
             self.lines.drain(..).for_each(|line| say(Line::Progress(line)));
             if let Some(trouble) = self.drive.take_trouble() {
                 say(Line::Trouble(trouble));
-            }
-            if is_flushing && self.drive.is_idle() {
-                return Ok(());
             }
         }
     }
@@ -272,7 +272,10 @@ impl<'a> Test<'a> {
                     self.refuse(client, say, no_room(&self.plan.settings));
                 }
             }
-            if bytes >= TURN_BYTES || self.drive.is_due(client, now) {
+            // Who waits for answers has a fixed number of records to send: they leave together, as far as batches hold them.
+            let is_bounded = self.plan.in_flight_records_max.is_some();
+            let bytes_max = if is_bounded { self.plan.settings.batch_bytes.max(TURN_BYTES) } else { TURN_BYTES };
+            if bytes >= bytes_max || !is_bounded && self.drive.is_due(client, now) {
                 return Rest::None;
             }
         }
