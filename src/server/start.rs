@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::time::Duration;
 
 use crate::ids::{DirectoryId, ReplicaId};
 use crate::log::recovery::RecoveryOptions;
@@ -66,8 +67,19 @@ pub fn start(
     }
     check_owner(&config, directory_id, &recovered.meta)?;
     report(&recovered, directory, console);
-    let prng = Prng::new(random_word()?, 0);
+    let mut prng = Prng::new(random_word()?, 0);
+    config.raft.fetch_timeout = staggered(config.raft.fetch_timeout, &mut prng);
     Ok(Node::recover(config, recovered, layout, prng, now, out))
+}
+
+/// A timeout that is this node's own, up to a tenth longer than the configured one.
+///
+/// Followers of a leader that dies have had its last answer within the same millisecond. If their patience ended alike they would
+/// vote for themselves at the same moment, and the election would have to be held again after a second or two. (Kafka's do.
+/// In the simulator delays and clocks tell them apart, or deliberately do not.)
+fn staggered(timeout: Duration, prng: &mut Prng) -> Duration {
+    let tenth = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX) / 10;
+    timeout.saturating_add(Duration::from_nanos(prng.below(tenth.max(1))))
 }
 
 /// Makes an empty directory that of this node. (Kafka's test server formats by itself; so does this one.)
@@ -212,3 +224,19 @@ impl From<RecoveryError> for StartError {
 
 /// Space reserved ahead of the log's end, 16 MiB.
 const PREALLOCATE_BYTES: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_a_node_s_own_and_at_most_a_tenth_longer() {
+        let (most, least) = (Duration::from_millis(2200), Duration::from_millis(2000));
+        let mut drawn: Vec<Duration> = (0..50).map(|seed| staggered(least, &mut Prng::new(seed, 0))).collect();
+        assert!(drawn.iter().all(|timeout| (least..most).contains(timeout)));
+        drawn.sort();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 50);
+        assert_eq!(staggered(Duration::ZERO, &mut Prng::new(1, 0)), Duration::ZERO);
+    }
+}
