@@ -1,5 +1,5 @@
-//! The specification: golden scripts for log, raft, node and checkers; bytes of real brokers; naive twins; decoders under
-//! mutation. One binary, because each test binary links the whole codec.
+//! The specification: golden scripts for log, raft, node and checkers; bytes of real brokers; naive twins; histories against
+//! all their orders; decoders under mutation. One binary, because each test binary links the whole codec.
 
 #[path = "spec/check.rs"]
 mod check;
@@ -7,6 +7,8 @@ mod check;
 mod client;
 #[path = "spec/dump.rs"]
 mod dump;
+#[path = "spec/history.rs"]
+mod history;
 #[path = "spec/log.rs"]
 mod log;
 #[path = "spec/node.rs"]

@@ -10,9 +10,12 @@
 //! calling a failed one open hides bugs. Who records a history keeps that mapping in one table (`client::outcome`).
 
 pub mod engine;
+pub mod model;
+pub mod objects;
 pub mod recorder;
 pub mod value;
 
+pub use model::Model;
 pub use recorder::Recorder;
 
 use std::fmt;

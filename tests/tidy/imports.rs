@@ -64,6 +64,8 @@ pub const CRATES: &[(&str, &str)] = &[
     ("serde_json", "log/quorum_state scenario trace campaign cli"),
     // Latencies of the load tools, at a precision that whole milliseconds lack.
     ("hdrhistogram", "server/load"),
+    // Tables whose hash and equality are the caller's: states of a search, texts. Never iterated.
+    ("hashbrown", "history"),
     // Sockets, signals, terminals; and the bare processes that a quorum is measured beside.
     ("mio", "server campaign/bench"),
     // What std lacks and a safe call has: allocating a file ahead, keepalive, SIGTERM.

@@ -1,0 +1,228 @@
+//! Which decider, for what: a history in parts, and each part to the cheapest decider that is exact for it.
+//!
+//! Nothing here guesses. A decider that finds that its condition does not hold says so, and the search takes over.
+
+use crate::history::engine::core::{self, Core};
+use crate::history::engine::queue::Queues;
+use crate::history::engine::search::{Effort, Found, Object, Op, search};
+use crate::history::engine::zones::Zones;
+use crate::history::engine::{Budget, Exhausted, proof, queue, zones};
+use crate::history::model::collection::{Collection, Kind};
+use crate::history::model::register::{ABSENT, Register};
+use crate::history::model::text::Text;
+use crate::history::model::{Model, Start};
+use crate::history::objects::{Action, Entry, Name, OPEN, ObjectHistory};
+
+/// The operations on one object.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Which object; of a set that falls apart, which element too.
+    pub key: (Name, Option<Name>),
+    /// By call.
+    pub entries: Vec<Entry>,
+}
+
+/// Who decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// [`zones`].
+    Zones,
+    /// [`queue`].
+    Queue,
+    /// [`search`].
+    Search,
+}
+
+impl Engine {
+    /// The name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Zones => "zones",
+            Engine::Queue => "queue",
+            Engine::Search => "search",
+        }
+    }
+}
+
+/// What was decided of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is an order; where there was a need to find one, it was replayed.
+    Linearizable,
+    /// There is none.
+    NotLinearizable(Refutation),
+    /// Not known.
+    Undecided(Exhausted),
+}
+
+/// Why there is no order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refutation {
+    /// Operations that cannot be explained; all of them together conflict, and nothing else is needed.
+    pub conflict: Vec<Entry>,
+    /// The operation whose return no order gets past, where the search found that.
+    pub blocked: Option<Entry>,
+    /// The longest order that gets there.
+    pub prefix: Vec<Entry>,
+}
+
+/// The verdict on a part, and what it took.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who decided.
+    pub engine: Engine,
+    /// What a search took.
+    pub effort: Effort,
+}
+
+/// The parts of a history. If each is linearizable, so is the whole, and if not, not.
+pub fn parts(history: &ObjectHistory) -> Vec<Part> {
+    let falls_apart =
+        history.model == Model::Set && !history.entries.iter().any(|entry| entry.action == Action::Elements);
+    let key_of = |entry: &Entry| (entry.key, falls_apart.then_some(entry.a));
+    let mut parts: Vec<Part> = Vec::new();
+    if !falls_apart {
+        // Keys are dense: no need to sort.
+        let mut places: Vec<u32> = vec![OPEN; history.keys.len()];
+        for entry in &history.entries {
+            let place = &mut places[entry.key as usize];
+            if *place == OPEN {
+                *place = parts.len() as u32;
+                parts.push(Part { key: key_of(entry), entries: Vec::new() });
+            }
+            parts[*place as usize].entries.push(*entry);
+        }
+        return parts;
+    }
+    let mut entries = history.entries.clone();
+    entries.sort_by_key(|entry| (key_of(entry), entry.call));
+    for entry in entries {
+        match parts.last_mut().filter(|part| part.key == key_of(&entry)) {
+            Some(part) => part.entries.push(entry),
+            None => parts.push(Part { key: key_of(&entry), entries: vec![entry] }),
+        }
+    }
+    parts
+}
+
+/// Decides one part of a history.
+pub fn decide(history: &ObjectHistory, part: &Part, budget: &Budget<'_>) -> Decision {
+    let entries = &part.entries[..];
+    let start = Start::Holds(history.initial);
+    match history.model {
+        Model::Queue => match queue::decide(entries) {
+            Some(Queues::Legal) => Decision::by(Engine::Queue, Verdict::Linearizable),
+            Some(Queues::Conflict(conflict)) => Decision::by(Engine::Queue, Refutation::of(entries, &conflict)),
+            None => by_search(history, entries, start, budget),
+        },
+        Model::Register | Model::CasRegister | Model::Kv | Model::Lock => {
+            match zones::decide(entries, history.initial) {
+                Some(Zones::Order(order)) => {
+                    assert_holds(history, entries, &order);
+                    Decision::by(Engine::Zones, Verdict::Linearizable)
+                }
+                Some(Zones::Conflict(conflict)) => Decision::by(Engine::Zones, Refutation::of(entries, &conflict)),
+                None => by_search(history, entries, start, budget),
+            }
+        }
+        _ => by_search(history, entries, start, budget),
+    }
+}
+
+/// The core of a part that is not linearizable.
+pub fn core_of(history: &ObjectHistory, refutation: &Refutation, budget: &Budget<'_>) -> Core {
+    let start = Start::Holds(history.initial);
+    let can_forget = !needs_text(history, &refutation.conflict) && !is_collection(history);
+    core::shrink(refutation.conflict.clone(), start, can_forget, |entries, start| {
+        let verdict = match queue::decide(entries).filter(|_| history.model == Model::Queue) {
+            Some(Queues::Legal) => Verdict::Linearizable,
+            Some(Queues::Conflict(conflict)) => Refutation::of(entries, &conflict).into(),
+            None => by_search(history, entries, start, budget).verdict,
+        };
+        match verdict {
+            Verdict::Linearizable => Some(false),
+            Verdict::NotLinearizable(_) => Some(true),
+            Verdict::Undecided(_) => None,
+        }
+    })
+}
+
+/// Decides by search alone.
+pub fn by_search(history: &ObjectHistory, entries: &[Entry], start: Start, budget: &Budget<'_>) -> Decision {
+    let initial = match start {
+        Start::Holds(name) => name,
+        Start::Unknown => history.initial,
+    };
+    let is_element = history.model == Model::Set
+        && entries.iter().all(|entry| entry.action != Action::Elements && entry.a == entries[0].a);
+    if is_collection(history) && !is_element {
+        let kind = if history.model == Model::Queue { Kind::Queue } else { Kind::Set };
+        let (object, ops, which) = Collection::new(kind, entries, &history.lists);
+        return searched(object, &ops, &which, entries, budget);
+    }
+    if needs_text(history, entries) {
+        let (object, ops, which) = Text::new(entries, initial, &history.values);
+        return searched(object, &ops, &which, entries, budget);
+    }
+    let (object, ops, which) = Register::new(entries, if is_element { Start::Holds(ABSENT) } else { start });
+    searched(object, &ops, &which, entries, budget)
+}
+
+fn searched(mut object: impl Object, ops: &[Op], which: &[u32], entries: &[Entry], budget: &Budget<'_>) -> Decision {
+    let (found, effort) = search(&mut object, ops, budget);
+    let entry = |op: u32| entries[which[op as usize] as usize];
+    let verdict = match found {
+        Found::Order(order) => {
+            assert!(proof::holds(&mut object, ops, &order), "invariant: an order that was found explains the history");
+            Verdict::Linearizable
+        }
+        Found::Undecided(exhausted) => Verdict::Undecided(exhausted),
+        Found::Blocked { op, prefix } => Verdict::NotLinearizable(Refutation {
+            conflict: core::until(entries, entry(op).ret),
+            blocked: Some(entry(op)),
+            prefix: prefix.into_iter().map(entry).collect(),
+        }),
+    };
+    Decision { verdict, engine: Engine::Search, effort }
+}
+
+/// Replays the order of blocks.
+fn assert_holds(history: &ObjectHistory, entries: &[Entry], order: &[u32]) {
+    let (mut object, ops, which) = Register::new(entries, Start::Holds(history.initial));
+    // The register leaves out what cannot matter.
+    let mut number = vec![OPEN; entries.len()];
+    (0..).zip(&which).for_each(|(op, &entry)| number[entry as usize] = op);
+    let order: Vec<u32> = order.iter().map(|&entry| number[entry as usize]).filter(|&op| op != OPEN).collect();
+    assert!(proof::holds(&mut object, &ops, &order), "invariant: an order of blocks explains the history");
+}
+
+fn is_collection(history: &ObjectHistory) -> bool {
+    matches!(history.model, Model::Queue | Model::Set)
+}
+
+fn needs_text(history: &ObjectHistory, entries: &[Entry]) -> bool {
+    history.model == Model::Kv && entries.iter().any(|entry| entry.action == Action::Append)
+}
+
+impl Decision {
+    fn by(engine: Engine, verdict: impl Into<Verdict>) -> Decision {
+        Decision { verdict: verdict.into(), engine, effort: Effort::default() }
+    }
+}
+
+impl Refutation {
+    fn of(entries: &[Entry], conflict: &[u32]) -> Refutation {
+        let mut conflict: Vec<Entry> = conflict.iter().map(|&index| entries[index as usize]).collect();
+        conflict.sort_by_key(|entry| entry.call);
+        conflict.dedup();
+        Refutation { conflict, blocked: None, prefix: Vec::new() }
+    }
+}
+
+impl From<Refutation> for Verdict {
+    fn from(refutation: Refutation) -> Verdict {
+        Verdict::NotLinearizable(refutation)
+    }
+}

@@ -1,0 +1,114 @@
+//! Histories of objects: every decider against the definition.
+
+#[path = "history/brute.rs"]
+mod brute;
+#[path = "history/random.rs"]
+mod random;
+
+use kraftbed::history::Model;
+use kraftbed::history::engine::decide::{Engine, Verdict, by_search, core_of, decide, parts};
+use kraftbed::history::engine::{Budget, words};
+use kraftbed::history::model::Start;
+use kraftbed::history::objects::ObjectHistory;
+use kraftbed::prng::Prng;
+
+use random::Shape;
+
+/// Decides all parts as users would have it.
+fn is_linearizable(history: &ObjectHistory) -> bool {
+    parts(history).iter().all(|part| match decide(history, part, &Budget::BOUNDLESS).verdict {
+        Verdict::Linearizable => true,
+        Verdict::NotLinearizable(_) => false,
+        Verdict::Undecided(why) => panic!("{why:?} without a bound"),
+    })
+}
+
+fn shapes() -> Vec<Shape> {
+    let shape = |model, values, is_unique, open| Shape {
+        model,
+        operations: 9,
+        processes: 4,
+        values,
+        is_unique,
+        open,
+        bent: 12,
+    };
+    let mut shapes = Vec::new();
+    for open in [0, 15, 50] {
+        shapes.push(shape(Model::Register, 2, false, open));
+        shapes.push(shape(Model::Register, 30, true, open));
+        shapes.push(shape(Model::CasRegister, 3, false, open));
+        shapes.push(shape(Model::CasRegister, 30, true, open));
+        shapes.push(shape(Model::Kv, 3, false, open));
+        shapes.push(shape(Model::Kv, 30, true, open));
+        shapes.push(shape(Model::Queue, 30, true, open));
+        shapes.push(shape(Model::Queue, 2, false, open));
+        shapes.push(shape(Model::Set, 3, false, open));
+        shapes.push(shape(Model::Set, 5, false, open));
+        shapes.push(shape(Model::Lock, 2, false, open));
+    }
+    shapes
+}
+
+#[test]
+fn every_decider_agrees_with_all_orders() {
+    let mut counts = std::collections::BTreeMap::new();
+    for (number, shape) in (0..).zip(shapes()) {
+        let mut prng = Prng::new(7, number);
+        for round in 0..HISTORIES {
+            let history = random::draw(&mut prng, shape);
+            let expected = brute::is_linearizable(&history);
+            assert_eq!(is_linearizable(&history), expected, "round {round} of {shape:?}: {:#?}", history.entries);
+            *counts.entry((shape.model, expected)).or_insert(0) += 1;
+            for part in parts(&history) {
+                let decided = decide(&history, &part, &Budget::BOUNDLESS);
+                if decided.engine != Engine::Search {
+                    let start = Start::Holds(history.initial);
+                    let searched = by_search(&history, &part.entries, start, &Budget::BOUNDLESS).verdict;
+                    let (fast, slow) = (decided.verdict == Verdict::Linearizable, searched == Verdict::Linearizable);
+                    assert_eq!(fast, slow, "round {round} of {shape:?}: {:#?}", part.entries);
+                }
+            }
+        }
+    }
+    assert!(counts.values().all(|&count| count > HISTORIES / 10), "both verdicts are to be common: {counts:?}");
+    assert_eq!(counts.len(), 12);
+}
+
+#[test]
+fn a_core_cannot_be_explained_and_without_any_of_its_operations_can() {
+    let (mut found, mut largest) = (0, 0);
+    for (number, shape) in (0..).zip(shapes()) {
+        let mut prng = Prng::new(8, number);
+        for _ in 0..HISTORIES / 4 {
+            let history = random::draw(&mut prng, Shape { operations: 30, ..shape });
+            for part in parts(&history) {
+                let budget = Budget { steps_max: 20_000, ..Budget::BOUNDLESS };
+                let Verdict::NotLinearizable(refutation) = decide(&history, &part, &budget).verdict else { continue };
+                let core = core_of(&history, &refutation, &budget);
+                if !core.is_minimal {
+                    continue;
+                }
+                found += 1;
+                largest = largest.max(core.required().count());
+                // Shrinking knows more than the search: what the search cannot decide is not held against it.
+                let searched = |entries: &[_]| by_search(&history, entries, core.start, &budget).verdict;
+                let is_legal = |entries: &[_]| !matches!(searched(entries), Verdict::NotLinearizable(_));
+                let is_explained = |entries: &[_]| searched(entries) == Verdict::Linearizable;
+                assert!(!is_explained(&core.entries), "{core:?} is the core of {:#?}", part.entries);
+                for entry in core.required() {
+                    let weaker = core
+                        .entries
+                        .iter()
+                        .filter_map(|other| if other == entry { other.relaxed() } else { Some(*other) });
+                    assert!(is_legal(&weaker.collect::<Vec<_>>()), "{entry:?} is not needed in {core:?}");
+                }
+                assert!(!words::sentence(&history, &part.entries, &core).is_empty());
+            }
+        }
+    }
+    assert!(found > 1000 && largest > 3, "{found} cores, the largest of {largest}");
+}
+
+/// Histories of each shape.
+const HISTORIES: u64 = 2000;
