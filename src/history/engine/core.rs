@@ -82,28 +82,42 @@ impl Shrinking<'_> {
         }
     }
 
-    /// Forgets as much of the past as can be: the later the moment, the less is known.
+    /// Forgets as much of the past as can be: the later the moment, the less is known. What cannot be explained is mostly
+    /// near the end, and a short history is decided soon, so the look is from there, twice as far each time.
     fn forget(&mut self) {
         let all = self.core.entries.clone();
-        let (mut low, mut high) = (0, all.len());
-        while low < high {
+        let mut kept = 1;
+        while !self.forgets(&all, all.len().saturating_sub(kept)) {
+            if kept >= all.len() {
+                return;
+            }
+            kept *= 2;
+        }
+        // Impossible with so many kept, and not with half as many.
+        let (mut low, mut high) = (all.len().saturating_sub(kept), all.len() - kept / 2);
+        while low + 1 < high {
             let middle = low.midpoint(high);
-            let moment = all[middle].call;
-            let after = |entry: &Entry| {
-                if entry.call >= moment {
-                    Some(*entry)
-                } else if entry.ret > moment {
-                    entry.relaxed()
-                } else {
-                    None
-                }
-            };
-            if self.try_this(all.iter().filter_map(after).collect(), Start::Unknown) {
-                low = middle + 1;
+            if self.forgets(&all, middle) {
+                low = middle;
             } else {
                 high = middle;
             }
         }
+    }
+
+    /// Whether what was called from operation `first` on cannot be explained, whatever was before.
+    fn forgets(&mut self, all: &[Entry], first: usize) -> bool {
+        let Some(moment) = all.get(first).map(|entry| entry.call) else { return false };
+        let after = |entry: &Entry| {
+            if entry.call >= moment {
+                Some(*entry)
+            } else if entry.ret > moment {
+                entry.relaxed()
+            } else {
+                None
+            }
+        };
+        self.try_this(all.iter().filter_map(after).collect(), Start::Unknown)
     }
 
     fn relax_all(&mut self, is_meant: impl Fn(&Entry) -> bool) {

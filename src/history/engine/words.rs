@@ -113,21 +113,21 @@ impl Words<'_> {
                 Action::Write => entry.a != value,
                 Action::Cas => entry.b != value,
                 Action::Read => entry.a != value,
+                Action::Refused => entry.a == value,
                 _ => false,
             };
             is_other && entry.ret < last.call
         };
         let other = required.iter().filter(other).max_by_key(|entry| entry.ret)?;
         let is_gone = sources().all(|source| source.ret < other.call || source.call > last.ret);
-        let verb = if other.action == Action::Read { "told" } else { "acknowledged" };
-        is_gone.then(|| {
-            format!(
-                "{seen}, after {} was {verb} to client {} {} and nothing wrote {text} since",
-                self.deed(other),
-                other.process,
-                self.history.moment(other.ret)
-            )
-        })
+        let since = match required.len() {
+            _ if is_gone => format!("nothing wrote {text} since"),
+            2 => format!("what might have brought {text} back since could not"),
+            _ => return None,
+        };
+        let verb = if other.is_observation() { "told" } else { "acknowledged" };
+        let (deed, moment) = (self.deed(other), self.history.moment(other.ret));
+        Some(format!("{seen}, after {deed} was {verb} to client {} {moment} and {since}", other.process))
     }
 
     fn of_element(&self, all: &[Entry], last: &Entry) -> Option<String> {
