@@ -1,5 +1,7 @@
 //! Histories of objects: every decider against the definition.
 
+#[path = "history/breadth.rs"]
+mod breadth;
 #[path = "history/brute.rs"]
 mod brute;
 #[path = "history/random.rs"]
@@ -9,7 +11,7 @@ use kraftbed::history::Model;
 use kraftbed::history::engine::decide::{Engine, Verdict, by_search, core_of, decide, parts};
 use kraftbed::history::engine::{Budget, words};
 use kraftbed::history::model::Start;
-use kraftbed::history::objects::ObjectHistory;
+use kraftbed::history::objects::{Action, Clock, Entry, NIL, OPEN, ObjectHistory};
 use kraftbed::prng::Prng;
 
 use random::Shape;
@@ -73,6 +75,83 @@ fn every_decider_agrees_with_all_orders() {
     }
     assert!(counts.values().all(|&count| count > HISTORIES / 10), "both verdicts are to be common: {counts:?}");
     assert_eq!(counts.len(), 12);
+}
+
+#[test]
+fn long_histories_of_a_few_clients_agree_with_a_search_in_breadth() {
+    let mut counts = std::collections::BTreeMap::new();
+    for (number, shape) in (0..).zip(shapes().into_iter().filter(|shape| shape.open < 50)) {
+        let mut prng = Prng::new(9, number);
+        for round in 0..HISTORIES / 40 {
+            let bent = if round % 2 == 0 { 0 } else { 4 };
+            let open = if shape.open > 0 { 4 } else { 0 };
+            let shape = Shape { operations: 45, processes: 3, bent, open, ..shape };
+            let history = random::draw(&mut prng, shape);
+            for part in parts(&history) {
+                let decided = decide(&history, &part, &Budget::BOUNDLESS).verdict;
+                // A set falls apart into elements, whose steps are the set's as well.
+                let expected = breadth::decide(&history, &part.entries);
+                let is_legal = decided == Verdict::Linearizable;
+                assert_eq!(is_legal, expected.is_ok(), "round {round} of {shape:?}: {:#?}", part.entries);
+                *counts.entry((shape.model, is_legal)).or_insert(0) += 1;
+                if let (Verdict::NotLinearizable(found), Err(first)) = (&decided, expected)
+                    && let Some(blocked) = found.blocked
+                {
+                    assert!(blocked.ret >= first.ret, "{blocked:?} returns before {first:?}, which is the first");
+                }
+            }
+        }
+    }
+    assert_eq!(counts.len(), 12, "both verdicts are to occur: {counts:?}");
+}
+
+/// Every history of three operations on a register of two values, with every shape of intervals and every outcome.
+#[test]
+fn every_small_history_of_a_register_agrees_with_all_orders() {
+    let answers = [Action::Read, Action::Write, Action::Cas, Action::Refused];
+    let mut checked = 0;
+    for shape in interval_shapes() {
+        for choice in 0..(answers.len() * 4).pow(3) {
+            let mut history = ObjectHistory::new(Model::CasRegister, Clock::Lines);
+            let names = [history.values.name("1"), history.values.name("2")];
+            let mut rest = choice;
+            let mut draw = |bound: usize| {
+                let drawn = rest % bound;
+                rest /= bound;
+                drawn
+            };
+            for (process, &(call, ret)) in (0..).zip(&shape) {
+                let (action, a, b) = (answers[draw(4)], names[draw(2)], names[draw(2)]);
+                let entry = Entry { action, a, b, key: NIL, process, call, ret };
+                history.entries.extend((ret != OPEN || !entry.is_observation()).then_some(entry));
+            }
+            let expected = brute::is_linearizable(&history);
+            assert_eq!(is_linearizable(&history), expected, "{:#?}", history.entries);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 4096 * interval_shapes().len());
+}
+
+/// All ways in which three operations can overlap, with none or any of them open; calls in order.
+fn interval_shapes() -> Vec<Vec<(u32, u32)>> {
+    let mut shapes = Vec::new();
+    for moments in 0..6u32.pow(6) {
+        let all: Vec<u32> = (0..6).map(|place| moments / 6u32.pow(place) % 6).collect();
+        let (calls, returns) = all.split_at(3);
+        let mut sorted = all.clone();
+        sorted.sort();
+        sorted.dedup();
+        let is_shape =
+            sorted.len() == 6 && calls.is_sorted() && calls.iter().zip(returns).all(|(call, ret)| call < ret);
+        if is_shape {
+            for open in 0..8 {
+                let ret = |place: usize| if open >> place & 1 == 1 { OPEN } else { returns[place] };
+                shapes.push((0..3).map(|place| (calls[place], ret(place))).collect());
+            }
+        }
+    }
+    shapes
 }
 
 #[test]

@@ -6,10 +6,13 @@ use kraftbed::history::Model;
 use kraftbed::history::objects::{Action, Entry, NIL, Name, OPEN, ObjectHistory};
 
 /// What one object holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Held {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Held {
+    /// Of a register or a lock.
     Value(Name),
+    /// Of a key.
     Text(String),
+    /// Of a queue, in order, or of a set.
     Elements(Vec<Name>),
 }
 
@@ -24,7 +27,8 @@ pub fn is_linearizable(history: &ObjectHistory) -> bool {
     })
 }
 
-fn start(history: &ObjectHistory) -> Held {
+/// What an object holds at first.
+pub fn start(history: &ObjectHistory) -> Held {
     match history.model {
         Model::Queue | Model::Set => Held::Elements(Vec::new()),
         Model::Kv => Held::Text(text(history, history.initial)),
@@ -59,7 +63,8 @@ fn text(history: &ObjectHistory, name: Name) -> String {
     if name == NIL { String::new() } else { history.values.text(name).to_owned() }
 }
 
-fn apply(history: &ObjectHistory, held: &Held, entry: &Entry) -> Option<Held> {
+/// What it holds after the operation, if that can end as it did.
+pub fn apply(history: &ObjectHistory, held: &Held, entry: &Entry) -> Option<Held> {
     let Entry { action, a, b, .. } = *entry;
     match held {
         Held::Value(value) => match action {
