@@ -16,6 +16,18 @@
 //! 3. **Reads** of committed values need not be up to date, a plain consumer is not promised that; but what they return
 //!    is committed, so it counts as proof in 1 and 2.
 //!
+//! **What plain consumers are promised** is less than a linearizable tail, and is checked of every read `R`, which was asked for
+//! `from` and told cells (offset, value) and `next`:
+//!
+//! | promise | formally | if broken |
+//! |---|---|---|
+//! | committed | `(o, v)` in `R` implies an append `A` of `v` that did not fail, and `A` was called before `R` returned | [`Anomaly::DirtyRead`], [`Anomaly::Invented`] |
+//! | monotonic | offsets in `R` ascend from `from` on and stay below `next`: a position never goes back | [`Anomaly::Unreadable`] |
+//! | no rewrite | `(o, v)` in `R` and `(o, w)` in another read imply `v = w` | [`Anomaly::Rewritten`] |
+//! | no gap | an append was told offset `o` for `v`, and `from <= o < next`, imply `(o, v)` in `R` | [`Anomaly::LostWrite`] |
+//!
+//! How far `next` gets is not promised: after an election the high watermark may lag behind what an earlier leader had told.
+//!
 //! Offsets between values are legal: a new leader writes a record of its own. Hence an open append that nobody has seen
 //! needs no place. For the same reason the monitor is exact: if 1 and 2 hold, the appends and tails in the order of
 //! their positions are the log's history. (A test compares it with brute force over all orders.)
