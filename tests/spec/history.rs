@@ -9,7 +9,7 @@ mod random;
 
 use kraftbed::history::Model;
 use kraftbed::history::engine::decide::{Engine, Verdict, by_search, core_of, decide, parts};
-use kraftbed::history::engine::{Budget, words};
+use kraftbed::history::engine::{Budget, Exhausted, words};
 use kraftbed::history::model::Start;
 use kraftbed::history::objects::{Action, Clock, Entry, NIL, OPEN, ObjectHistory};
 use kraftbed::prng::Prng;
@@ -152,6 +152,32 @@ fn interval_shapes() -> Vec<Vec<(u32, u32)>> {
         }
     }
     shapes
+}
+
+#[test]
+fn a_search_that_runs_out_says_so_and_is_never_wrong() {
+    let budgets = [
+        (Budget { steps_max: 4, ..Budget::BOUNDLESS }, Exhausted::Steps),
+        (Budget { bytes_max: 100, ..Budget::BOUNDLESS }, Exhausted::Memory),
+        (Budget { is_over: &|| true, ..Budget::BOUNDLESS }, Exhausted::Time),
+    ];
+    for (budget, reason) in budgets {
+        let (mut undecided, mut prng) = (0, Prng::new(10, 0));
+        for shape in shapes().into_iter().filter(|shape| !shape.is_unique).cycle().take(4000) {
+            let history = random::draw(&mut prng, shape);
+            for part in parts(&history) {
+                let whole = decide(&history, &part, &Budget::BOUNDLESS).verdict;
+                match decide(&history, &part, &budget).verdict {
+                    Verdict::Undecided(why) => {
+                        assert_eq!(why, reason);
+                        undecided += 1;
+                    }
+                    verdict => assert_eq!(verdict == Verdict::Linearizable, whole == Verdict::Linearizable),
+                }
+            }
+        }
+        assert!(undecided > 10, "{undecided} undecided for want of {}", reason.name());
+    }
 }
 
 #[test]

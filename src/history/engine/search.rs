@@ -56,6 +56,8 @@ pub trait Object {
     fn sets_up(&self, op: usize, read: usize) -> bool;
     /// Position of the last call before the read returns of an operation that returns and sets it up.
     fn last_setup(&self, read: usize) -> Option<u32>;
+    /// Bytes of the states that it keeps.
+    fn bytes(&self) -> u64;
 }
 
 /// What a search came to.
@@ -197,6 +199,8 @@ struct Search<'s, O, const N: usize> {
     choices: Vec<Choice>,
     tried: Tried<N>,
     steps: u64,
+    /// Times that it was blocked.
+    stands: u64,
     /// The furthest event that was reached.
     furthest: usize,
     /// The operation whose return comes last of those that some order did not get past.
@@ -218,6 +222,7 @@ impl<'s, O: Object, const N: usize> Search<'s, O, N> {
             choices: Vec::new(),
             tried: Tried { nodes: Vec::new(), table: HashTable::new() },
             steps: 0,
+            stands: 0,
             furthest: 0,
             stuck: None,
         }
@@ -252,18 +257,23 @@ impl<'s, O: Object, const N: usize> Search<'s, O, N> {
     }
 
     fn effort(&self) -> Effort {
-        Effort { steps: self.steps, bytes: self.tried.bytes() }
+        Effort { steps: self.steps, bytes: self.bytes() }
     }
 
-    fn exhausted(&self) -> Option<Exhausted> {
+    fn bytes(&self) -> u64 {
+        self.tried.bytes() + self.object.bytes()
+    }
+
+    fn exhausted(&mut self) -> Option<Exhausted> {
         if self.steps > self.budget.steps_max {
             return Some(Exhausted::Steps);
         }
-        if self.tried.bytes() > self.budget.bytes_max {
+        if self.bytes() > self.budget.bytes_max {
             return Some(Exhausted::Memory);
         }
         // Looking at a clock is dear, looking at it rarely is late.
-        (self.steps.is_multiple_of(256) && (self.budget.is_over)()).then_some(Exhausted::Time)
+        self.stands += 1;
+        (self.stands.is_multiple_of(STANDS_PER_LOOK) && (self.budget.is_over)()).then_some(Exhausted::Time)
     }
 
     /// Passes events until a return is blocked, and says whose.
@@ -485,3 +495,6 @@ fn hash<const N: usize>(stand: &Stand<N>) -> u64 {
 
 /// Operations under way at once, or optional ones, that a search can handle.
 pub const WIDTH_MAX: usize = 4096;
+
+/// How often the search is blocked between two looks at the caller's clock.
+const STANDS_PER_LOOK: u64 = 16;

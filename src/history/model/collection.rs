@@ -24,6 +24,8 @@ pub struct Collection<'h> {
     lists: &'h [Vec<Name>],
     states: Vec<Vec<Name>>,
     table: HashTable<u32>,
+    /// Elements of all states together.
+    names: usize,
 }
 
 impl<'h> Collection<'h> {
@@ -36,7 +38,8 @@ impl<'h> Collection<'h> {
         let class = |entry: &Entry| (entry.action as u64) << 32 | u64::from(entry.a);
         let op = |entry: &Entry| Op { call: entry.call, ret: entry.ret, class: class(entry), is_read: is_read(entry) };
         let ops = kept.iter().map(op).collect();
-        let mut collection = Collection { kind, entries: kept, lists, states: Vec::new(), table: HashTable::new() };
+        let mut collection =
+            Collection { kind, entries: kept, lists, states: Vec::new(), table: HashTable::new(), names: 0 };
         collection.intern(Vec::new());
         (collection, ops, which)
     }
@@ -49,6 +52,7 @@ impl<'h> Collection<'h> {
         }
         let state = self.states.len() as u32;
         let at = hash(&elements);
+        self.names += elements.capacity();
         self.states.push(elements);
         let states = &self.states;
         self.table.insert_unique(at, state, |&state| hash(&states[state as usize]));
@@ -108,5 +112,9 @@ impl Object for Collection<'_> {
 
     fn last_setup(&self, _: usize) -> Option<u32> {
         Some(OPEN)
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.names * size_of::<Name>() + self.states.capacity() * size_of::<Vec<Name>>()) as u64
     }
 }

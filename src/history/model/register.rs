@@ -120,6 +120,10 @@ impl Object for Register {
         let before = calls.partition_point(|&call| call < self.returns[read]);
         before.checked_sub(1).map(|last| calls[last])
     }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
 }
 
 impl Step {

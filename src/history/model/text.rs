@@ -199,6 +199,11 @@ impl Object for Text<'_> {
         let before = self.puts.partition_point(|&(call, _)| call < self.returns[read]);
         self.puts[..before].iter().rev().find(|&&(_, state)| self.begins(state, number)).map(|&(call, _)| call)
     }
+
+    fn bytes(&self) -> u64 {
+        let states = self.states.capacity() * size_of::<Beginning>();
+        (states + self.table.allocation_size() + self.grown.allocation_size()) as u64
+    }
 }
 
 impl Step<'_> {
