@@ -3,9 +3,11 @@
 //! A machine is a pure function of the committed log: two nodes that applied the same records have the same digest,
 //! however the records were grouped when they were handed over. That is what a checker compares.
 
+pub mod kv;
 pub mod log;
 pub mod monotonic;
 
+pub use kv::{Command, KvMachine};
 pub use log::LogMachine;
 pub use monotonic::MonotonicMachine;
 

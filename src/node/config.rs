@@ -13,6 +13,8 @@ pub enum MachineKind {
     /// Accepts everything.
     #[default]
     Log,
+    /// Puts and compare-and-sets by key.
+    Kv,
     /// Reports gaps in what a VerifiableProducer feeds.
     Monotonic,
 }

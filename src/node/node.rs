@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::log::{FileOp, Gone, Layout, LoadId, QueuedOp, Recovered, Stored};
-use crate::machine::{LogMachine, MonotonicMachine, StateMachine};
+use crate::machine::{KvMachine, LogMachine, MonotonicMachine, StateMachine};
 use crate::node::config::MachineKind;
 use crate::node::exchange::{Caller, Context, Question, Reply, Served};
 use crate::node::peers::{Outcome, Peers};
@@ -93,6 +93,7 @@ impl Node {
         let replica = Replica::recover(config.raft.clone(), durable, replica_prng, now, &mut effects);
         let machine: Box<dyn StateMachine> = match config.machine {
             MachineKind::Log => Box::new(LogMachine::default()),
+            MachineKind::Kv => Box::new(KvMachine::default()),
             MachineKind::Monotonic => Box::new(MonotonicMachine::default()),
         };
         let mut node = Node {

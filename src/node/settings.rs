@@ -253,8 +253,9 @@ impl Settings<'_> {
         if let Some(machine) = self.given("kraftbed.machine") {
             node.machine = match machine.value.trim() {
                 "log" => MachineKind::Log,
+                "kv" => MachineKind::Kv,
                 "monotonic" => MachineKind::Monotonic,
-                other => return Err(wrong(machine, format!("expected log or monotonic, found {other:?}"))),
+                other => return Err(wrong(machine, format!("expected log, kv or monotonic, found {other:?}"))),
             };
         }
         if let Some(verbose) = self.given("verbose") {
