@@ -111,6 +111,17 @@ impl AckedWritesSurvive {
         }
     }
 
+    /// A command of the key-value machine that was acknowledged is committed.
+    fn on_told(&mut self, ledger: &Ledger, told: &Told) -> Result<(), String> {
+        let (Told::Put { offset } | Told::Compared { offset, .. }) = told else { return Ok(()) };
+        self.acked += 1;
+        let committed = ledger.committed_end().0;
+        match *offset < committed {
+            true => Ok(()),
+            false => Err(format!("a command at offset {offset} is acknowledged, committed is {committed}")),
+        }
+    }
+
     /// Reads what was not read before.
     fn on_read(&mut self, batches: &[RecordBatch]) -> Result<(), String> {
         for batch in batches {
@@ -188,6 +199,9 @@ impl Property for AckedWritesSurvive {
         let judged = match seen.observation.what {
             What::Returned { operation: Operation { ask: Ask::Append { values }, outcome, .. }, .. } => {
                 self.on_returned(seen.ledger, values, outcome)
+            }
+            What::Returned { operation: Operation { outcome: Outcome::Ok(told), .. }, .. } => {
+                self.on_told(seen.ledger, told)
             }
             What::Applied { batches, .. } | What::Consumed { batches, .. } => self.on_read(batches),
             _ => Ok(()),

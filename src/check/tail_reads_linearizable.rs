@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::{Interests, Ledger, Property, Seen, Violation, What};
-use crate::history::{Ask, Operation, Outcome, Told};
+use crate::history::{Ask, ClientId, Operation, Outcome, Told};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -28,12 +28,10 @@ impl TailReadsLinearizable {
         match (&operation.ask, told) {
             (_, Told::Unreadable { reason }) => return Err(format!("client {client} was answered: {reason}")),
             (Ask::Append { values }, Told::Appended { offset }) => {
-                if *offset < floor {
-                    return Err(format!(
-                        "client {client} appended at offset {offset}, after somebody was told that the log ends at {floor}"
-                    ));
-                }
-                self.floor = self.floor.max(offset + values.len() as u64);
+                self.on_appended(client, floor, *offset, values.len() as u64)?;
+            }
+            (_, Told::Put { offset } | Told::Compared { offset, .. }) => {
+                self.on_appended(client, floor, *offset, 1)?;
             }
             (Ask::Tail, Told::Tail { end }) => {
                 self.tails += 1;
@@ -52,6 +50,16 @@ impl TailReadsLinearizable {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn on_appended(&mut self, client: ClientId, floor: u64, offset: u64, count: u64) -> Result<(), String> {
+        if offset < floor {
+            return Err(format!(
+                "client {client} appended at offset {offset}, after somebody was told that the log ends at {floor}"
+            ));
+        }
+        self.floor = self.floor.max(offset + count);
         Ok(())
     }
 }

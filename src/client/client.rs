@@ -5,8 +5,11 @@
 //! returns when they were reported, after the frames that caused them arrived. So an operation's interval contains the
 //! moment at which it happened.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
+use crate::client::table::{Next, Table};
 use crate::client::{Ask, AskId, Brief, Config, Delivery, Input, Kind, Output, Session, Told, Workload, values};
 use crate::history;
 use crate::history::{ClientId, Outcome, Recorder};
@@ -21,6 +24,12 @@ pub struct Client {
     session: Session,
     workload: Workload,
     reader: values::Reader,
+    table: Table,
+    /// What the session has under way, and for which operation of the workload.
+    asks: BTreeMap<AskId, u64>,
+    next_ask: AskId,
+    /// A request that an operation goes on with.
+    next: Option<(u64, Ask)>,
     said: Vec<Output>,
 }
 
@@ -55,9 +64,18 @@ impl Client {
         config.produce_in_flight_max = workload.appends_in_flight_max();
         config.delivery = match brief.kind {
             Kind::Append => Delivery::AtMostOnce,
-            Kind::Producer => Delivery::ExactlyOnce,
+            Kind::Producer | Kind::Kv | Kind::Cas => Delivery::ExactlyOnce,
         };
-        Client { session: Session::new(config, prng), workload, reader: values::Reader::default(), said: Vec::new() }
+        Client {
+            session: Session::new(config, prng),
+            workload,
+            reader: values::Reader::default(),
+            table: Table::new(brief.client, brief.value_bytes),
+            asks: BTreeMap::new(),
+            next_ask: AskId(0),
+            next: None,
+            said: Vec::new(),
+        }
     }
 
     /// Its number in the history.
@@ -69,11 +87,25 @@ impl Client {
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>, events: &mut Vec<Event>) {
         assert!(!matches!(input, Input::Ask { .. }), "a client decides for itself what to ask");
         self.step_session(now, input, out, events);
-        while let Some((serial, ask)) = self.workload.next(now) {
-            let asked = self.wire_ask(&ask);
-            events.push(Event::Invoked { serial, ask });
-            self.step_session(now, Input::Ask { id: AskId(serial), ask: asked }, out, events);
+        loop {
+            if let Some((serial, ask)) = self.next.take() {
+                self.ask(now, serial, ask, out, events);
+            } else if let Some((serial, ask)) = self.workload.next(now) {
+                let asked = self.wire_ask(&ask);
+                events.push(Event::Invoked { serial, ask });
+                self.ask(now, serial, asked, out, events);
+            } else {
+                return;
+            }
         }
+    }
+
+    fn ask(&mut self, now: Instant, serial: u64, ask: Ask, out: &mut Vec<Output>, events: &mut Vec<Event>) {
+        // Numbers are not used again: an answer to a request that was given up must not be taken for that of another.
+        let id = self.next_ask;
+        self.next_ask = AskId(id.0 + 1);
+        self.asks.insert(id, serial);
+        self.step_session(now, Input::Ask { id, ask }, out, events);
     }
 
     /// When to call [`Client::step`] with a tick at the latest.
@@ -110,8 +142,24 @@ impl Client {
     }
 
     fn on_told(&mut self, id: AskId, told: Told, events: &mut Vec<Event>) {
-        let AskId(serial) = id;
-        let outcome = match told {
+        let serial = self.asks.remove(&id).expect("invariant: only what was asked for ends");
+        let next = self.table.on_told(&told);
+        if let (Some(_), Told::Fetched { from, batches, high_watermark: Some(high_watermark) }) = (&next, &told) {
+            let (from, batches, high_watermark) = (*from, batches.clone(), *high_watermark);
+            events.push(Event::Consumed { from, batches, high_watermark });
+        }
+        let outcome = match next {
+            Some(Next::Ask(ask)) => return self.next = Some((serial, ask)),
+            Some(Next::End(outcome)) => outcome,
+            None => self.outcome(told, events),
+        };
+        self.workload.on_returned(serial, &outcome);
+        events.push(Event::Returned { serial, outcome });
+    }
+
+    /// How an operation of one request has ended.
+    fn outcome(&mut self, told: Told, events: &mut Vec<Event>) -> Outcome {
+        match told {
             Told::Produced { base } => Outcome::Ok(history::Told::Appended { offset: base.0 }),
             Told::Tail { end } => Outcome::Ok(history::Told::Tail { end: end.0 }),
             Told::Fetched { from, batches, high_watermark } => {
@@ -129,23 +177,27 @@ impl Client {
             }
             Told::Failed { .. } => Outcome::Failed,
             Told::Open => Outcome::Open,
-        };
-        self.workload.on_returned(serial, &outcome);
-        events.push(Event::Returned { serial, outcome });
+        }
     }
 
-    fn wire_ask(&self, ask: &history::Ask) -> Ask {
+    fn wire_ask(&mut self, ask: &history::Ask) -> Ask {
+        if let Some(first) = self.table.begin(ask) {
+            return first;
+        }
         let encode = |&value: &u64| -> Bytes { values::encode(value, self.workload.brief().value_bytes) };
         match ask {
             history::Ask::Append { values } => Ask::Produce { values: values.iter().map(encode).collect() },
             history::Ask::Read { from } => Ask::Fetch { from: Offset(*from) },
             history::Ask::Tail => Ask::Tail,
+            history::Ask::Get { .. } | history::Ask::Put { .. } | history::Ask::Cas { .. } => {
+                unreachable!("a table begins what is about a key")
+            }
         }
     }
 }
 
 /// A Fetch from outside start..end. (Kafka: `OFFSET_OUT_OF_RANGE`.)
-const OFFSET_OUT_OF_RANGE: i16 = 1;
+pub(crate) const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 /// The workload draws from a stream of its own, so that a retry more changes nothing of what is asked.
 const WORKLOAD_STREAM: u64 = 1;

@@ -21,6 +21,8 @@
 //!
 //! A [`producer`] collects records into batches instead, as Kafka's clients do, and shares all of this but the operations.
 //!
+//! What is about keys takes several requests, and is answered by the log: that is [`table`]'s.
+//!
 //! [`workload`] decides what to ask and when, and reports every invoke and return for the history. Both worlds use it:
 //! the simulator and the real sockets drive the same bytes through the same code.
 
@@ -31,12 +33,14 @@ pub mod consume;
 pub mod contact;
 pub mod examiner;
 pub mod link;
+pub mod objects;
 pub mod operation;
 pub mod outcome;
 mod probe;
 pub mod producer;
 pub mod quorum_info;
 pub mod session;
+pub mod table;
 pub mod values;
 pub mod wire;
 pub mod workload;

@@ -9,6 +9,9 @@
 //! ```
 //!
 //! The number is big-endian, for judges; the name is for people who read the dump of a log.
+//!
+//! Commands of the key-value machine ([`Command`]) are no values: who reads values passes over them, as over the batches that
+//! leaders write.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +21,7 @@ use bytes::Bytes;
 use crate::digest::Digest;
 use crate::history::{Told, value};
 use crate::ids::Offset;
+use crate::machine::Command;
 use crate::record::{Compression, InvalidRecord, RecordBatch};
 
 /// The bytes of a value, `value_bytes` of them, but never fewer than the eight of its number.
@@ -120,8 +124,9 @@ impl Reader {
 
 fn read_batch(batch: &RecordBatch, from: Offset, values: &mut Vec<(u64, u64)>) -> Result<(), InvalidRecord> {
     batch.each_value(|offset, value| {
-        if offset >= from {
-            values.push((offset.0, decode(value.unwrap_or_default())));
+        let value = value.unwrap_or_default();
+        if offset >= from && Command::parse(value).is_none() {
+            values.push((offset.0, decode(value)));
         }
     })
 }

@@ -8,13 +8,18 @@
 //! drawn within it, so a rate is exact over any number of whole intervals. Appends that fall behind are asked for as
 //! soon as there is room.
 //!
+//! Clients of keys ([`objects`]) have one operation at a time, and the pace is that of all their operations.
+//!
 //! **Finishing.** After [`Workload::finish`] the pace is off: what is left of a fixed number of operations is done at
-//! once, an endless workload stops, and then the whole log is read once more ([`Audit`]), so that a value that was
-//! acknowledged and lost cannot stay unnoticed because nobody happened to look.
+//! once, an endless workload stops, and then the whole log is read once more, or every key ([`Audit`]), so that a value that
+//! was acknowledged and lost cannot stay unnoticed because nobody happened to look.
+//!
+//! [`objects`]: crate::client::objects
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::client::objects::Objects;
 use crate::history::{Ask, ClientId, Outcome, Told, value};
 use crate::prng::Prng;
 use crate::time::Instant;
@@ -26,17 +31,28 @@ pub enum Kind {
     Append,
     /// The same as an idempotent producer with several batches in flight and retries.
     Producer,
+    /// Puts values under keys, one operation at a time, each value once; gets them; compares and sets now and then.
+    Kv,
+    /// Compares and sets a few keys that hold small numbers; gets them, puts now and then.
+    Cas,
 }
 
 impl Kind {
     /// All kinds, in the order of declaration.
-    pub const ALL: [Kind; 2] = [Kind::Append, Kind::Producer];
+    pub const ALL: [Kind; 4] = [Kind::Append, Kind::Producer, Kind::Kv, Kind::Cas];
+
+    /// Whether it is about keys, and not about the log itself.
+    pub fn is_about_keys(self) -> bool {
+        matches!(self, Kind::Kv | Kind::Cas)
+    }
 
     /// The name used in scenarios.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Append => "append",
             Kind::Producer => "producer",
+            Kind::Kv => "kv",
+            Kind::Cas => "cas",
         }
     }
 
@@ -62,7 +78,8 @@ pub enum Reads {
 /// Whether the whole log is read at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audit {
-    /// Ask for the end, then read from offset 0 up to it; where the tail cannot be asked for, until nothing more comes.
+    /// Ask for the end, then read from offset 0 up to it; where the tail cannot be asked for, until nothing more comes. Who
+    /// asks of keys gets each of them.
     ReadAll,
     /// Stop when the operations have ended.
     Skip,
@@ -102,6 +119,7 @@ pub struct Workload {
     running: BTreeMap<u64, Errand>,
     asked: u64,
     sequence: u32,
+    objects: Objects,
     /// Where the consumer stands.
     position: u64,
 }
@@ -124,6 +142,8 @@ enum Stage {
     AuditEnd,
     /// Reads from `at` to `end`, or until nothing more comes.
     AuditRead { at: u64, end: Option<u64> },
+    /// Gets this key and the ones after it.
+    AuditKeys { key: u32 },
     /// Nothing is left to do.
     Finished,
 }
@@ -143,6 +163,8 @@ enum Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Errand {
     Append,
+    /// Asks something of a key.
+    Operate,
     /// Moves the consumer on.
     Consume,
     /// Leaves it where it is.
@@ -154,7 +176,7 @@ impl Workload {
     /// A workload that has asked nothing yet.
     pub fn new(brief: Brief, mut prng: Prng) -> Workload {
         let (appends_in_flight_max, values_per_append_max) = match brief.kind {
-            Kind::Append => (1, 1),
+            Kind::Append | Kind::Kv | Kind::Cas => (1, 1),
             Kind::Producer => (prng.range(1..6) as usize, 3),
         };
         Workload {
@@ -168,6 +190,7 @@ impl Workload {
             running: BTreeMap::new(),
             asked: 0,
             sequence: 0,
+            objects: Objects::new(&brief),
             position: 0,
         }
     }
@@ -194,7 +217,8 @@ impl Workload {
             Stage::Paced | Stage::Finishing => self.next_operation(now)?,
             Stage::AuditEnd if self.running.is_empty() => (Errand::Audit, Ask::Tail),
             Stage::AuditRead { at, .. } if self.running.is_empty() => (Errand::Audit, Ask::Read { from: at }),
-            Stage::AuditEnd | Stage::AuditRead { .. } | Stage::Finished => return None,
+            Stage::AuditKeys { key } if self.running.is_empty() => (Errand::Audit, Ask::Get { key }),
+            Stage::AuditEnd | Stage::AuditRead { .. } | Stage::AuditKeys { .. } | Stage::Finished => return None,
         };
         let serial = self.asked;
         self.asked += 1;
@@ -207,6 +231,7 @@ impl Workload {
         let errand = self.running.remove(&serial).expect("invariant: only what was asked for ends");
         match (errand, outcome) {
             (Errand::Consume, Outcome::Ok(Told::Read { next, .. })) => self.position = self.position.max(*next),
+            (Errand::Operate, Outcome::Ok(told)) => self.objects.on_told(told),
             (Errand::Audit, Outcome::Ok(told)) => self.on_audited(told),
             // An audit that was refused or timed out is asked for again; anything else was evidence, and that is all.
             _ => {}
@@ -236,7 +261,7 @@ impl Workload {
         match self.stage {
             Stage::Paced => self.is_exhausted() && self.running.is_empty(),
             Stage::Finished => true,
-            Stage::Finishing | Stage::AuditEnd | Stage::AuditRead { .. } => false,
+            Stage::Finishing | Stage::AuditEnd | Stage::AuditRead { .. } | Stage::AuditKeys { .. } => false,
         }
     }
 
@@ -245,6 +270,9 @@ impl Workload {
         let has_work = self.brief.operations.is_some() && !self.is_exhausted();
         if self.stage == Stage::Finishing && is_idle && !has_work {
             self.stage = match self.brief.audit {
+                Audit::ReadAll if self.brief.kind.is_about_keys() => {
+                    Stage::AuditKeys { key: self.objects.keys().start }
+                }
                 Audit::ReadAll if self.brief.reads == Reads::Committed => Stage::AuditRead { at: 0, end: None },
                 Audit::ReadAll => Stage::AuditEnd,
                 Audit::Skip => Stage::Finished,
@@ -269,6 +297,9 @@ impl Workload {
         }
         if !self.has_room_to_append() || !self.is_due(now) {
             return None;
+        }
+        if self.brief.kind.is_about_keys() {
+            return Some((Errand::Operate, self.objects.draw(&mut self.prng)));
         }
         self.question = self.draw_question().map(|question| (question, self.draw_moment(now)));
         Some((Errand::Append, Ask::Append { values: self.new_values() }))
@@ -332,14 +363,14 @@ impl Workload {
     fn has_room_to_append(&self) -> bool {
         let appends = self.running.values().filter(|errand| **errand == Errand::Append).count();
         match self.brief.kind {
-            Kind::Append => self.running.is_empty(),
+            Kind::Append | Kind::Kv | Kind::Cas => self.running.is_empty(),
             Kind::Producer => appends < self.appends_in_flight_max,
         }
     }
 
     fn has_room_to_look(&self) -> bool {
         match self.brief.kind {
-            Kind::Append => self.running.is_empty(),
+            Kind::Append | Kind::Kv | Kind::Cas => self.running.is_empty(),
             Kind::Producer => self.running.values().all(|errand| *errand == Errand::Append),
         }
     }
@@ -353,6 +384,9 @@ impl Workload {
             (Stage::AuditEnd, Told::Tail { end }) if *end > 0 => Stage::AuditRead { at: 0, end: Some(*end) },
             (Stage::AuditRead { at, end }, Told::Read { next, .. }) if end.map_or(*next > at, |end| *next < end) => {
                 Stage::AuditRead { at: *next, end }
+            }
+            (Stage::AuditKeys { key }, Told::Got { .. }) if key + 1 < self.objects.keys().end => {
+                Stage::AuditKeys { key: key + 1 }
             }
             _ => Stage::Finished,
         };

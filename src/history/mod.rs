@@ -32,7 +32,7 @@ impl fmt::Display for ClientId {
     }
 }
 
-/// What was asked of the log.
+/// What was asked of the log, or of the keys that its commands put values under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "a variant's sentence names its fields")]
 pub enum Ask {
@@ -42,6 +42,22 @@ pub enum Ask {
     Tail,
     /// Read committed values from this offset on. No promise to be up to date.
     Read { from: u64 },
+    /// What does this key hold (linearizably)?
+    Get { key: u32 },
+    /// The key holds this value from here on.
+    Put { key: u32, value: u64 },
+    /// If the key holds `from` (`None`: nothing was ever put there), it holds `to` from here on.
+    Cas { key: u32, from: Option<u64>, to: u64 },
+}
+
+impl Ask {
+    /// The key that it is about, if one.
+    pub fn key(&self) -> Option<u32> {
+        match self {
+            Ask::Append { .. } | Ask::Tail | Ask::Read { .. } => None,
+            Ask::Get { key } | Ask::Put { key, .. } | Ask::Cas { key, .. } => Some(*key),
+        }
+    }
 }
 
 /// What was answered.
@@ -55,6 +71,12 @@ pub enum Told {
     /// These (offset, value) pairs, ascending, are all the values from the offset asked for to `next`, which is where
     /// to go on. Offsets without a value belong to the log itself (leader changes) and never get one.
     Read { values: Vec<(u64, u64)>, next: u64 },
+    /// The key held this, or nothing.
+    Got { value: Option<u64> },
+    /// The put is in the log, at this offset.
+    Put { offset: u64 },
+    /// The compare-and-set is in the log, at this offset, and found this there. (It has succeeded if that is what it expected.)
+    Compared { offset: u64, found: Option<u64> },
     /// Something that no log could have answered: bytes that are no records, records out of order or above the high
     /// watermark. Always a violation.
     Unreadable { reason: String },

@@ -30,6 +30,12 @@ pub fn name(number: u64) -> String {
     name
 }
 
+/// A value of a key in words. Small numbers are values that anybody may put there, and are called by their digits; the
+/// others are called after the client that they are of.
+pub fn word(number: u64) -> String {
+    if number >> 32 == 0 { number.to_string() } else { name(number) }
+}
+
 /// Writes what [`name`] returns.
 pub fn write_name(number: u64, out: &mut impl fmt::Write) -> fmt::Result {
     match number & FOREIGN {

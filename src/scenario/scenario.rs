@@ -263,6 +263,10 @@ fn read_work(reader: &Reader<'_>, node: &Node<'_>, datagram: bool) -> Result<Wor
         let node = reader.require(&object, "rate")?;
         return Err(reader.wrong(&node, "at most a million a second for each client"));
     }
+    if work.kind.is_about_keys() && work.reads == Reads::Committed {
+        let node = reader.require(&object, "reads")?;
+        return Err(reader.refuse(&node, "clients of keys that read what is committed", r#""tail" or "none""#));
+    }
     if datagram && work.reads == Reads::Tail {
         let node = object.get("reads").unwrap_or_else(|| node.clone());
         let expected = r#""reads": "committed" or "none": without connections nothing confirms a leader"#;

@@ -7,6 +7,7 @@ use crate::check::Effort;
 use crate::ids::{DirectoryId, Endpoint, Listener, ReplicaId, ReplicaKey};
 use crate::log::recovery::RecoveryOptions;
 use crate::log::{CLUSTER_METADATA_ID, FileName, FileOp, FileRange, Layout, LoadId, MetaProperties, Recovery};
+use crate::node::config::MachineKind;
 use crate::node::{self, Node};
 use crate::prng::Prng;
 use crate::raft::{self, View, Voter, VoterSet};
@@ -317,7 +318,11 @@ pub fn node_config(plan: &Plan, id: HostId) -> node::Config {
     raft.unflushed_bytes_max = settings.log_tail_bytes / 16;
     raft.recovery_point_bytes = settings.recovery_point_bytes;
     raft.quirks = plan.quirks;
-    node::Config::new(raft)
+    let mut config = node::Config::new(raft);
+    if plan.workload.iter().any(|work| work.kind.is_about_keys()) {
+        config.machine = MachineKind::Kv;
+    }
+    config
 }
 
 /// How often a node may ask for connections within a second: of each other node once in a back-off, a fast clock's, and

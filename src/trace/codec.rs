@@ -231,6 +231,12 @@ impl Writer {
             }
             Ask::Tail => self.number(1),
             Ask::Read { from } => self.numbers(&[2, *from]),
+            Ask::Get { key } => self.numbers(&[3, (*key).into()]),
+            Ask::Put { key, value } => self.numbers(&[4, (*key).into(), *value]),
+            Ask::Cas { key, from, to } => {
+                self.numbers(&[5, (*key).into(), *to]);
+                self.optional(*from, Self::number);
+            }
         }
         self.number(operation.invoked.0);
         self.optional(operation.returned, |writer, at| writer.number(at.0));
@@ -244,6 +250,15 @@ impl Writer {
                 values.iter().for_each(|(offset, value)| self.numbers(&[*offset, *value]));
             }
             Outcome::Ok(Told::Unreadable { reason }) => self.tagged_text(5, reason),
+            Outcome::Ok(Told::Got { value }) => {
+                self.number(6);
+                self.optional(*value, Self::number);
+            }
+            Outcome::Ok(Told::Put { offset }) => self.numbers(&[7, *offset]),
+            Outcome::Ok(Told::Compared { offset, found }) => {
+                self.numbers(&[8, *offset]);
+                self.optional(*found, Self::number);
+            }
         }
     }
 }
@@ -418,6 +433,12 @@ impl<'a> Reader<'a> {
             }
             1 => Ask::Tail,
             2 => Ask::Read { from: self.number("offset")? },
+            3 => Ask::Get { key: self.small("key")? },
+            4 => Ask::Put { key: self.small("key")?, value: self.number("value")? },
+            5 => {
+                let (key, to) = (self.small("key")?, self.number("value")?);
+                Ask::Cas { key, from: self.optional("value", |reader| reader.number("value"))?, to }
+            }
             other => return Err(self.error("question", format!("tag {other}"))),
         };
         let invoked = Instant(self.number("time")?);
@@ -438,6 +459,12 @@ impl<'a> Reader<'a> {
                 Outcome::Ok(Told::Read { values: (0..count).map(pair).collect::<Result<_, _>>()?, next })
             }
             5 => Outcome::Ok(Told::Unreadable { reason: self.text("reason")? }),
+            6 => Outcome::Ok(Told::Got { value: self.optional("value", |reader| reader.number("value"))? }),
+            7 => Outcome::Ok(Told::Put { offset: self.number("offset")? }),
+            8 => {
+                let offset = self.number("offset")?;
+                Outcome::Ok(Told::Compared { offset, found: self.optional("value", |reader| reader.number("value"))? })
+            }
             other => return Err(self.error("outcome", format!("tag {other}"))),
         })
     }

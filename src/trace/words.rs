@@ -1,6 +1,6 @@
 //! Events in words: one short line for people.
 
-use crate::history::{Ask, Operation, Outcome, Told};
+use crate::history::{Ask, Operation, Outcome, Told, value};
 use crate::raft::note::Note;
 use crate::trace::{Event, EventKind, Place};
 
@@ -65,6 +65,9 @@ pub fn operation(operation: &Operation) -> String {
         Ask::Append { values } => format!("append {values:?}"),
         Ask::Tail => "tail".into(),
         Ask::Read { from } => format!("read {from}"),
+        Ask::Get { key } => format!("get key {key}"),
+        Ask::Put { key, value } => format!("put {} under key {key}", value::word(*value)),
+        Ask::Cas { key, from, to } => format!("set key {key} from {} to {}", held(*from), value::word(*to)),
     };
     match &operation.outcome {
         Outcome::Open if operation.returned.is_none() => asked,
@@ -74,5 +77,12 @@ pub fn operation(operation: &Operation) -> String {
         Outcome::Ok(Told::Tail { end }) => format!("{asked} ⇒ {end}"),
         Outcome::Ok(Told::Read { values, next }) => format!("{asked} ⇒ {} values, next {next}", values.len()),
         Outcome::Ok(Told::Unreadable { reason }) => format!("{asked} ⇒ unreadable: {reason}"),
+        Outcome::Ok(Told::Got { value }) => format!("{asked} ⇒ {}", held(*value)),
+        Outcome::Ok(Told::Put { offset }) => format!("{asked} ⇒ at {offset}"),
+        Outcome::Ok(Told::Compared { offset, found }) => format!("{asked} ⇒ at {offset}, found {}", held(*found)),
     }
+}
+
+fn held(value: Option<u64>) -> String {
+    value.map_or("nothing".into(), value::word)
 }

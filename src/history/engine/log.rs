@@ -117,6 +117,7 @@ enum Said {
     Append { values: Vec<u64>, base: Option<u64>, is_failed: bool },
     Tail { end: Option<u64> },
     Read { from: u64, next: Option<u64> },
+    OfKey,
 }
 
 /// Judges a finished history. Events of one instant count as concurrent.
@@ -166,6 +167,7 @@ impl LogMonitor {
             }
             Ask::Tail => Said::Tail { end: None },
             Ask::Read { from } => Said::Read { from: *from, next: None },
+            Ask::Get { .. } | Ask::Put { .. } | Ask::Cas { .. } => Said::OfKey,
         };
         let (client, invoked) = (operation.client, operation.invoked);
         self.facts.push(Fact { client, invoked, returned: None, floor: self.known, said });
@@ -185,6 +187,11 @@ impl LogMonitor {
             }
             (Ask::Append { .. }, Outcome::Failed) => self.on_failed(index),
             (Ask::Tail | Ask::Read { .. }, Outcome::Failed) => Ok(()),
+            (Ask::Get { .. } | Ask::Put { .. } | Ask::Cas { .. }, Outcome::Failed) => Ok(()),
+            // What keys hold is not for this monitor to say.
+            (Ask::Get { .. }, Outcome::Ok(Told::Got { .. })) => Ok(()),
+            (Ask::Put { .. }, Outcome::Ok(Told::Put { .. })) => Ok(()),
+            (Ask::Cas { .. }, Outcome::Ok(Told::Compared { .. })) => Ok(()),
             (Ask::Append { values }, Outcome::Ok(Told::Appended { offset })) => {
                 self.place(index, *offset, index)?;
                 self.prove(offset + values.len() as u64, index);
@@ -389,6 +396,7 @@ impl LogMonitor {
             }
             Said::Tail { .. } => format!("tail read by client {client}, asked at {invoked},"),
             Said::Read { from, .. } => format!("read from {from} by client {client}, asked at {invoked},"),
+            Said::OfKey => format!("question of client {client} about a key, asked at {invoked},"),
         }
     }
 
@@ -406,6 +414,7 @@ impl LogMonitor {
             Said::Append { values, base: None, .. } => format!("client {client} appended {}", names(values)),
             Said::Tail { end } => format!("client {client} was told at {at} that the log ends at {}", known(*end)),
             Said::Read { from, next } => format!("client {client} read {from}..{} at {at}", known(*next)),
+            Said::OfKey => format!("client {client} was told of a key at {at}"),
         }
     }
 
@@ -440,7 +449,7 @@ fn largest_offset(told: &Told) -> u64 {
         Told::Appended { offset } => *offset,
         Told::Tail { end } => *end,
         Told::Read { next, .. } => *next,
-        Told::Unreadable { .. } => 0,
+        Told::Got { .. } | Told::Put { .. } | Told::Compared { .. } | Told::Unreadable { .. } => 0,
     }
 }
 

@@ -74,6 +74,12 @@ fn everything() -> Vec<Event> {
     add(operation(Ask::Tail, Outcome::Ok(Told::Tail { end: 8 })));
     add(operation(Ask::Read { from: 6 }, Outcome::Ok(Told::Read { values: vec![(6, 1), (7, 2)], next: 8 })));
     add(operation(Ask::Read { from: 6 }, Outcome::Ok(Told::Unreadable { reason: "torn".into() })));
+    add(operation(Ask::Get { key: 3 }, Outcome::Ok(Told::Got { value: None })));
+    add(operation(Ask::Get { key: 3 }, Outcome::Ok(Told::Got { value: Some(u64::MAX) })));
+    add(operation(Ask::Put { key: 3, value: 1 << 40 }, Outcome::Ok(Told::Put { offset: 8 })));
+    let (found, from) = (Some(5), None);
+    add(operation(Ask::Cas { key: 3, from, to: 7 }, Outcome::Ok(Told::Compared { offset: 9, found })));
+    add(operation(Ask::Cas { key: 3, from: found, to: 7 }, Outcome::Ok(Told::Compared { offset: 9, found: None })));
     add(operation(Ask::Tail, Outcome::Failed));
     add(operation(Ask::Tail, Outcome::Open));
     events
