@@ -14,6 +14,7 @@ use crate::check::epochs_and_votes_move_forward::EpochsAndVotesMoveForward;
 use crate::check::files_are_in_order::FilesAreInOrder;
 use crate::check::flushed_is_durable::FlushedIsDurable;
 use crate::check::high_watermark_moves_forward::HighWatermarkMovesForward;
+use crate::check::kv_linearizable::KvLinearizable;
 use crate::check::leader_change_is_true::LeaderChangeIsTrue;
 use crate::check::leader_commits_own_epoch::LeaderCommitsOwnEpoch;
 use crate::check::leaders_are_elected::LeadersAreElected;
@@ -21,6 +22,7 @@ use crate::check::leaders_are_heeded::LeadersAreHeeded;
 use crate::check::leadership_announced_once::LeadershipAnnouncedOnce;
 use crate::check::liveness::{LeaderEmerges, NoBusyLoop, NodesCatchUp, OperationsFinish};
 use crate::check::log_is_contiguous::LogIsContiguous;
+use crate::check::log_linearizable::LogLinearizable;
 use crate::check::machines_agree::MachinesAgree;
 use crate::check::never_panics::NeverPanics;
 use crate::check::offset_and_epoch_identify_content::OffsetAndEpochIdentifyContent;
@@ -77,6 +79,12 @@ impl Judge {
     pub fn finish(&mut self, end: &End<'_>) -> Option<Violation> {
         let Judge { ledger, properties } = self;
         properties.iter_mut().find_map(|(_, property)| property.finish(end, ledger).err())
+    }
+
+    /// What could not be decided within its budget: the property, and why.
+    pub fn undecided(&self) -> Option<String> {
+        let undecided = |property: &dyn Property| Some(format!("{}: {}", property.name(), property.undecided()?));
+        self.properties.iter().find_map(|(_, property)| undecided(property.as_ref()))
     }
 
     /// How often each property was put to the test.
@@ -144,6 +152,8 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(ConsumersSeeCommitted::default()),
         Box::new(AckedWritesSurvive::default()),
         Box::new(TailReadsLinearizable::default()),
+        Box::new(LogLinearizable::default()),
+        Box::new(KvLinearizable::default()),
         Box::new(LeaderEmerges::default()),
         Box::new(LeaderIsStable::default()),
         Box::new(CutOffFollowerDisturbsNobody::default()),

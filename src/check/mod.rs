@@ -41,6 +41,7 @@ mod flushed_is_durable;
 mod high_watermark_moves_forward;
 mod interests;
 mod judge;
+mod kv_linearizable;
 mod leader_change_is_true;
 mod leader_commits_own_epoch;
 mod leaders_are_elected;
@@ -49,6 +50,7 @@ mod leadership_announced_once;
 mod ledger;
 mod liveness;
 mod log_is_contiguous;
+mod log_linearizable;
 mod machines_agree;
 mod mark_log;
 mod never_panics;
@@ -377,6 +379,10 @@ pub trait Property: fmt::Debug {
     /// Judges the end of the run.
     fn finish(&mut self, _end: &End<'_>, _ledger: &Ledger) -> Result<(), Violation> {
         Ok(())
+    }
+    /// Why it cannot say whether it holds, after [`Property::finish`]; `None` when it can.
+    fn undecided(&self) -> Option<&str> {
+        None
     }
     /// How many batches or values it remembers of which the ledger knows nothing, or not enough.
     fn entries(&self) -> usize {

@@ -3,6 +3,7 @@
 use std::array;
 
 use crate::check::{Damage, DiskView, End, Judge, MarkLog, Observation, Options, Violation, What};
+use crate::outcome::Verdict;
 use crate::sim::host::Host;
 use crate::sim::{HostId, NODES_MAX};
 use crate::time::Instant;
@@ -55,6 +56,15 @@ impl Court {
     /// The first violation.
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
+    }
+
+    /// What the run comes to.
+    pub fn verdict(&self) -> Verdict {
+        match (&self.violation, self.judge.undecided()) {
+            (Some(violation), _) => Verdict::Violated(violation.clone()),
+            (None, Some(why)) => Verdict::Undecided(why),
+            (None, None) => Verdict::Passed,
+        }
     }
 
     /// The judge.

@@ -12,7 +12,7 @@ use crate::log::recovery::{Demand, RecoveryOptions};
 use crate::log::{FileName, Recovered, Recovery};
 use crate::node::translate::Names;
 use crate::node::{Input, Node, Output};
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::Outcome;
 use crate::prng::Prng;
 use crate::protocol::{ConnectionId, Frame};
 use crate::quirk::Quirk;
@@ -200,7 +200,7 @@ impl<'p> World<'p> {
         let outcome = Outcome {
             scenario: self.plan.name.clone(),
             seed: self.plan.seed,
-            verdict: self.court.violation().cloned().map_or(Verdict::Passed, Verdict::Violated),
+            verdict: self.court.verdict(),
             digest: self.digest.value(),
             events: self.events,
             messages: self.network.delivered,
