@@ -86,6 +86,8 @@ impl World<'_> {
             return;
         }
         let incarnation = state.incarnation;
+        self.fault(None, || format!("n{} goes on", host.0));
+        let state = &mut self.hosts[host.index()];
         for waiting in std::mem::take(&mut state.waiting) {
             let happening = match waiting {
                 Waiting::Disk => Happening::Disk { host, incarnation },

@@ -121,6 +121,7 @@ impl World<'_> {
         match self.nemesis.reliefs.remove(&number) {
             // When faults are over, everything is mended already; what is cut then is not ours to mend.
             Some(Relief::Mend(links)) if !self.nemesis.is_over => {
+                self.fault(None, || format!("{} links mended: {}", links.len(), list(&links)));
                 for (from, to) in links {
                     self.mend(from, to);
                 }
