@@ -62,7 +62,10 @@ pub fn note(note: &Note) -> String {
 /// A client's operation: what was asked, and the answer where there is one.
 pub fn operation(operation: &Operation) -> String {
     let asked = match &operation.ask {
-        Ask::Append { values } => format!("append {values:?}"),
+        Ask::Append { values } => {
+            let names: Vec<String> = values.iter().map(|value| value::name(*value)).collect();
+            format!("append {}", names.join(" "))
+        }
         Ask::Tail => "tail".into(),
         Ask::Read { from } => format!("read {from}"),
         Ask::Get { key } => format!("get key {key}"),
