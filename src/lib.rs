@@ -72,6 +72,7 @@
 //! | | [`scenario`] | what to run, under which faults, and what must come of it | code that will run it |
 //! | | [`trace`] | what happened, and because of what | who writes, who reads |
 //! | | [`outcome`] | what a run came to | drivers |
+//! | | [`report`] | one run, or one history, as a page | drivers |
 //! | two worlds | [`sim`] | many nodes and clients, one thread, virtual time | real clocks, real files |
 //! | | [`server`] | one node on sockets, files and clocks | simulation |
 //! | many runs | [`campaign`] | sweeps and hunts, on threads; torture and benchmarks of processes | how arguments are written |
@@ -146,6 +147,7 @@ pub mod protocol;
 pub mod quirk;
 pub mod raft;
 pub mod record;
+pub mod report;
 pub mod scenario;
 pub mod server;
 pub mod sim;

@@ -15,8 +15,11 @@
 //! | `programs.rs`, `kcat.rs` | the clients |
 //! | `java.rs` | Kafka's own tools |
 //! | `namespaces.rs` | a network of packets, which are lost |
+//! | `browser.rs` | the page of a run, in a browser |
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "real processes, files, ports and clocks")]
 
+#[path = "clients/browser.rs"]
+mod browser;
 #[path = "clients/client.rs"]
 mod client;
 #[path = "clients/java.rs"]
@@ -93,6 +96,9 @@ fn cases() -> Vec<Case> {
     for (kafka, (name, test)) in java::VERSIONS.iter().flat_map(|kafka| java::TESTS.map(|test| (kafka, test))) {
         let name = format!("{}_{name}", kafka.name);
         cases.push(case(name, Some(kafka.tool()), true, Box::new(move || test(kafka))));
+    }
+    for (name, test) in browser::tests() {
+        cases.push(case(name.into(), Some(Tool::Browser), false, Box::new(test)));
     }
     let client = kcat::client();
     let test = Box::new(move || namespaces::survives_loss_and_partitions(&client));

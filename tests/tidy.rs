@@ -69,6 +69,15 @@ fn files_are_short() {
     obeyed_everywhere(shape::file_lengths);
 }
 
+/// A page is code as well, and embedded as it is.
+#[test]
+fn pages_are_short() {
+    for extension in ["js", "css", "html"] {
+        let sources = files("src/report/page", extension);
+        obeyed(shape::file_lengths(&sources.iter().map(|(path, text)| Source::new(path, text)).collect::<Vec<_>>()));
+    }
+}
+
 #[test]
 fn functions_are_short() {
     obeyed_everywhere(shape::function_lengths);

@@ -8,6 +8,7 @@
 //! scenario.json    the resolved scenario: every draw explicit; it is itself a scenario
 //! summary.txt      what the terminal showed
 //! nodes/<id>/      each node's files at the end, in Kafka's layout
+//! report.html      of a failure: all of it as one page
 //! ```
 #![expect(clippy::disallowed_methods, reason = "results are files")]
 
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use crate::history::Operation;
 use crate::outcome::Verdict;
+use crate::report;
 use crate::scenario::plan::Plan;
 use crate::sim::Finished;
 use crate::trace;
@@ -38,14 +40,17 @@ impl fmt::Display for WriteError {
 
 impl std::error::Error for WriteError {}
 
-/// Writes a recorded run below `root`; the answer is its folder.
-pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, WriteError> {
+/// Writes a recorded run below `root`; the answer is its folder. Unless a line is given that replays it, that is the one
+/// which runs the resolved scenario.
+pub fn write(root: &Path, plan: &Plan, finished: &Finished, replay: Option<&str>) -> Result<PathBuf, WriteError> {
     let folder = root.join(&plan.name).join(plan.seed.to_string());
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|error| WriteError { path: folder.clone(), error })?;
     }
     let outcome = &finished.outcome;
-    put(&folder.join("verdict.json"), format!("{:#}\n", verdict(plan, finished)).as_bytes())?;
+    let replay = replay.map_or_else(|| replay_of(&folder), str::to_owned);
+    let verdict = format!("{:#}\n", verdict(plan, finished, &replay));
+    put(&folder.join("verdict.json"), verdict.as_bytes())?;
     put(&folder.join("scenario.json"), resolved(plan, finished).to_scenario_text().as_bytes())?;
     put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
     let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
@@ -57,7 +62,16 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished) -> Result<PathBuf, W
             put(&folder.join("nodes").join(node.to_string()).join(path), bytes)?;
         }
     }
+    if let Verdict::Violated(_) = outcome.verdict {
+        let page = report::result::page_of(&verdict, &outcome.trace, &replay);
+        put(&folder.join(PAGE), page.expect("invariant: what was just written is read").as_bytes())?;
+    }
     Ok(folder)
+}
+
+/// The line that runs what is in a result's folder.
+pub fn replay_of(folder: &Path) -> String {
+    format!("kraftbed run {}", folder.join("scenario.json").display())
 }
 
 /// The plan in which everything that this run drew is decided.
@@ -91,7 +105,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     std::fs::write(path, bytes).map_err(fail)
 }
 
-fn verdict(plan: &Plan, finished: &Finished) -> serde_json::Value {
+fn verdict(plan: &Plan, finished: &Finished, replay: &str) -> serde_json::Value {
     let outcome = &finished.outcome;
     let violation = match &outcome.verdict {
         Verdict::Violated(violation) => Some(violation),
@@ -110,6 +124,7 @@ fn verdict(plan: &Plan, finished: &Finished) -> serde_json::Value {
         "node": violation.and_then(|violation| violation.node),
         "signature": outcome.signature(),
         "digest": format!("0x{:016x}", outcome.digest),
+        "replay": replay,
         "events": outcome.events,
         "messages": outcome.messages,
         "operations": outcome.operations,
@@ -141,6 +156,9 @@ fn summary(plan: &Plan, finished: &Finished) -> String {
     };
     format!("{plan}\n{verdict}\n")
 }
+
+/// The page of a result, in its folder.
+pub const PAGE: &str = "report.html";
 
 /// Panics in these folders are a node's.
 const NODE_FOLDERS: [&str; 8] =

@@ -252,7 +252,7 @@ fn run_one(
         return Ok(None);
     }
     if let Some(root) = &options.keep_all_below {
-        results::write(root, &plan, &finished)?;
+        results::write(root, &plan, &finished, None)?;
     }
     let outcome = Outcome { trace: Vec::new(), ..finished.outcome };
     let (share, of) = options.check_determinism;

@@ -12,6 +12,7 @@ use crate::cli::list;
 use crate::cli::names;
 use crate::cli::producer_perf_test;
 use crate::cli::quorum;
+use crate::cli::report;
 use crate::cli::run;
 use crate::cli::serve;
 use crate::cli::storage;
@@ -36,6 +37,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Plants every known bug in turn and shows what catches it, and how soon.
     Hunt(hunt::Arguments),
+    /// A run that was kept, as one page.
+    Report(report::Arguments),
     /// What exists, a line each.
     List(list::Arguments),
     /// One real node on real ports.
@@ -79,6 +82,7 @@ fn run(command: Command) -> ExitCode {
         Command::Run(arguments) => ended(run::run(&arguments)),
         Command::Sweep(arguments) => ended(sweep::run(&arguments)),
         Command::Hunt(arguments) => ended(hunt::run(&arguments)),
+        Command::Report(arguments) => ended(report::run(&arguments)),
         Command::List(arguments) => ended(list::run(&arguments)),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::ProducerPerfTest(arguments) => producer_perf_test::run(&arguments),

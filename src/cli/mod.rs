@@ -10,6 +10,7 @@ pub mod names;
 pub mod producer_perf_test;
 pub mod producer_properties;
 pub mod quorum;
+pub mod report;
 pub mod run;
 pub mod serve;
 pub mod show;

@@ -77,8 +77,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     }
     let (until, events_max) = (arguments.until, arguments.events_max);
     let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until, events_max });
-    let folder = results::write(&show::results_root(), &plan, &finished);
     let replay = show::replay(named, seed, &arguments.plant);
+    let folder = results::write(&show::results_root(), &plan, &finished, Some(&replay));
     match as_json {
         true => say(format_args!("{:#}", show::outcome_json(&finished.outcome, &replay)))?,
         false => print(arguments, &finished, &replay, folder.as_deref().ok())?,
@@ -107,6 +107,9 @@ fn print(arguments: &Arguments, finished: &Finished, replay: &str, folder: Optio
         outcome.virtual_time.as_secs_f64(),
         show::digest(outcome.digest),
     );
+    if let (Some(folder), false) = (folder, matches!(outcome.verdict, Verdict::Violated(_))) {
+        say(format_args!("files: {} (`kraftbed report` makes a page of them)", folder.display()))?;
+    }
     match &outcome.verdict {
         Verdict::Passed if outcome.is_stopped => say(format_args!("PASSED until it was stopped: {summary}")),
         Verdict::Passed => say(format_args!("PASSED {summary}")),

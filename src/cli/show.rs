@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::campaign::Named;
+use crate::campaign::results;
 use crate::campaign::results::WriteError;
 use crate::check;
 use crate::outcome::{Exit, Outcome, Verdict};
@@ -109,6 +110,7 @@ pub fn failure(finished: &Finished, replay: &str, folder: Option<&Path>) -> Stri
     ));
     if let Some(folder) = folder {
         text.push_str(&format!("files: {}\n", folder.display()));
+        text.push_str(&format!("page: {}\n", folder.join(results::PAGE).display()));
     }
     text.push_str(&format!("replay: {replay}\n"));
     text

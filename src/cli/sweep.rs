@@ -127,7 +127,7 @@ fn keep(options: &SweepOptions, result: &Sweep) -> (Vec<Option<PathBuf>>, Option
     for failure in &result.failures {
         let folder = failure.finished.as_ref().filter(|_| unwritten.is_none()).map(|finished| {
             let plan = plan_of(&failure.named, failure.seed, options.quirks);
-            results::write(&show::results_root(), &plan, finished)
+            results::write(&show::results_root(), &plan, finished, Some(&replay(failure, options)))
         });
         match folder {
             None => folders.push(None),

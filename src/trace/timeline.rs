@@ -56,7 +56,8 @@ pub fn json_line(event: &Event) -> String {
     object.to_string()
 }
 
-fn kind(kind: &EventKind) -> &'static str {
+/// The name of a kind of event.
+pub fn kind(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Sent { .. } => "sent",
         EventKind::Received { .. } => "received",

@@ -3,6 +3,7 @@
 //! ```text
 //!  target/clients/python/   a virtual environment          target/clients/go/      the program, built
 //!  target/clients/node/     node_modules                   target/clients/java-V/  jars/, classes/
+//!  target/clients/browser/  what drives a chromium
 //! ```
 //!
 //! A tool is ready when its stamp tells the recipe by which it would be made today. The stamp is written last, so what an
@@ -18,6 +19,8 @@ pub enum Tool {
     Kcat,
     Python,
     Node,
+    /// The system's chromium, and what drives it.
+    Browser,
     Go,
     /// The Java clients and tools of this version of Apache Kafka.
     Java(&'static str),
@@ -37,11 +40,11 @@ impl Tool {
                         .arg(requirements),
                 )
             }),
-            Tool::Node => self.make("node", &["node/package.json"], |place| {
-                fs::copy(programs().join("node/package.json"), place.join("package.json")).map_err(words)?;
-                let quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"];
-                quietly(patient("npm").arg("install").args(quiet).current_dir(place))
-            }),
+            Tool::Node => self.make("node", &["node/package.json"], |place| install("node/package.json", place)),
+            Tool::Browser => {
+                quietly(Command::new(CHROMIUM).arg("--version"))?;
+                self.make("browser", &["browser/package.json"], |place| install("browser/package.json", place))
+            }
             Tool::Go => self.make("go", &["go/main.go", "go/go.mod", "go/go.sum"], |place| {
                 let build = ["build", "-mod=readonly", "-buildvcs=false", "-o"];
                 quietly(patient("go").args(build).arg(place.join("franz")).arg(".").current_dir(programs().join("go")))
@@ -81,6 +84,13 @@ impl Tool {
                 command.env("NODE_PATH", place.join("node_modules")).env("KAFKAJS_NO_PARTITIONER_WARNING", "1");
                 command
             }
+            Tool::Browser => {
+                // Neither a browser nor a page that hangs may hold the tests.
+                let mut command = Command::new("timeout");
+                command.args(["180", "node"]).arg(programs().join("browser").join(name));
+                command.env("NODE_PATH", place.join("node_modules")).env("KRAFTBED_CHROMIUM", CHROMIUM);
+                command
+            }
             Tool::Go => Command::new(place.join(name)),
             Tool::Java(_) => {
                 let mut command = Command::new("java");
@@ -99,6 +109,7 @@ impl Tool {
             Tool::Kcat => "kcat".to_owned(),
             Tool::Python => "python".to_owned(),
             Tool::Node => "node".to_owned(),
+            Tool::Browser => "browser".to_owned(),
             Tool::Go => "go".to_owned(),
             Tool::Java(version) => format!("java-{version}"),
         };
@@ -134,6 +145,13 @@ impl Tool {
     }
 }
 
+/// What a package.json asks of npm.
+fn install(package: &str, place: &Path) -> Result<(), String> {
+    fs::copy(programs().join(package), place.join("package.json")).map_err(words)?;
+    let quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"];
+    quietly(patient("npm").arg("install").args(quiet).current_dir(place))
+}
+
 /// Where the programs' sources are.
 fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/programs")
@@ -167,5 +185,8 @@ fn quietly(command: &mut Command) -> Result<(), String> {
 fn words(error: std::io::Error) -> String {
     format!("target/clients: {error}")
 }
+
+/// Where Debian's package puts it; npm brings none.
+const CHROMIUM: &str = "/usr/bin/chromium";
 
 const COPY_DEPENDENCIES: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";

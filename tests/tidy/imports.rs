@@ -27,17 +27,19 @@ pub const FLOORS: &[(&str, &str)] = &[
     ("scenario", "time prng quirk check raft::config client::workload"),
     ("trace", "time log raft::view raft::message raft::note history scenario::fault"),
     ("outcome", "time quirk history check scenario trace"),
+    ("report", "time quirk history check scenario trace outcome raft::view raft::note"),
     ("sim", "time prng quirk record log protocol raft machine node history client check scenario trace outcome"),
     // Metrics and lag are read off a view.
     ("server", "time prng quirk record log protocol raft::config raft::note raft::view machine node client history"),
     (
         "campaign",
-        "time prng quirk record log protocol raft machine node history client check scenario trace outcome sim server",
+        "time prng quirk record log protocol raft machine node history client check scenario trace outcome report sim \
+         server",
     ),
     (
         "cli",
-        "time prng quirk record log protocol raft machine node history client check scenario trace outcome sim server \
-         campaign",
+        "time prng quirk record log protocol raft machine node history client check scenario trace outcome report sim \
+         server campaign",
     ),
 ];
 
@@ -61,7 +63,9 @@ pub const CRATES: &[(&str, &str)] = &[
     // Positions of keys in scenario files, which serde_json does not keep.
     ("jsonc_parser", "scenario"),
     // quorum-state is JSON on disk; the rest is what people and tools read.
-    ("serde_json", "log/quorum_state scenario trace campaign cli"),
+    ("serde_json", "log/quorum_state scenario trace report campaign cli"),
+    // A page's policy names its code by hash, and browsers compute SHA-2.
+    ("sha2", "report"),
     // Latencies of the load tools, at a precision that whole milliseconds lack.
     ("hdrhistogram", "server/load"),
     // Tables whose hash and equality are the caller's: states of a search, texts. Never iterated.

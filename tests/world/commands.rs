@@ -47,6 +47,61 @@ fn a_run_tells_its_verdict_and_leaves_a_scenario_that_replays() {
 }
 
 #[test]
+fn a_result_becomes_a_page() {
+    let desk = Desk::new("page");
+    assert_eq!(desk.call(&["run", "restarts_as_leader"]).code, 1);
+    let folder = desk.folder.join("sim-results/restarts_as_leader/1");
+    let written = std::fs::read(folder.join("report.html")).expect("a failure comes with its page");
+    let answer = desk.call(&["report", "sim-results/restarts_as_leader/1", "-o", "page.html"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (0, "page.html\n"), "{}", answer.stderr);
+    let again = std::fs::read(desk.folder.join("page.html")).expect("it was written");
+    assert!(written == again, "one result, one page");
+    let page = String::from_utf8(written).expect("text");
+    assert!(page.contains("leads epoch 1 again, after a restart"), "the verdict can be read without a script");
+    assert!(page.contains("run restarts_as_leader") || page.contains("restarts_as_leader.json --seed 1"), "a replay");
+
+    assert_eq!(desk.call(&["run", "light"]).code, 0);
+    assert!(!desk.folder.join("sim-results/light/1/report.html").exists(), "nothing failed");
+    let answer = desk.call(&["report", "sim-results/light/1"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (0, "sim-results/light/1/report.html\n"), "{}", answer.stderr);
+}
+
+#[test]
+fn what_is_no_result_is_told() {
+    let desk = Desk::new("no page");
+    assert_eq!(desk.call(&["run", "light"]).code, 0);
+    let folder = desk.folder.join("sim-results/light/1");
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("it was written");
+    let (verdict, trace) = (read("verdict.json"), read("trace.kbed"));
+    let beheaded = [b"KBED\x63", &trace[5..]].concat();
+    for (name, bytes, expected) in [
+        ("verdict.json", &b"{\xff"[..], "verdict.json: invalid utf-8"),
+        ("verdict.json", b"[", "verdict.json: JSON: found EOF"),
+        ("verdict.json", b"{}", "verdict.json: \"verdict\": found nothing, expected a word"),
+        ("trace.kbed", b"", "trace.kbed: byte 0: magic: found 0 bytes left, 4 needed"),
+        ("trace.kbed", &trace[..trace.len() / 2], "trace.kbed: byte "),
+        ("trace.kbed", &beheaded, "trace.kbed: byte 4: version: found 99"),
+    ] {
+        std::fs::write(folder.join("verdict.json"), &verdict).expect("written");
+        std::fs::write(folder.join("trace.kbed"), &trace).expect("written");
+        std::fs::write(folder.join(name), bytes).expect("written");
+        let answer = desk.call(&["report", "sim-results/light/1"]);
+        assert_eq!(answer.code, 2, "{name}: {}", answer.stderr);
+        assert!(answer.stderr.starts_with("kraftbed: sim-results/light/1/"), "{}", answer.stderr);
+        assert!(answer.stderr.contains(expected) && answer.stderr.lines().count() == 1, "{}", answer.stderr);
+    }
+    for (path, expected) in [
+        ("sim-results/light/2", "found nothing, expected a folder"),
+        ("sim-results/light/1/verdict.json", "found a file, expected a folder"),
+        ("scenarios", "scenarios/verdict.json: No such file"),
+    ] {
+        let answer = desk.call(&["report", path]);
+        assert_eq!(answer.code, 2, "{path}");
+        assert!(answer.stderr.contains(expected), "{}", answer.stderr);
+    }
+}
+
+#[test]
 fn a_violation_is_told_in_words_with_the_line_that_replays_it() {
     let desk = Desk::new("violation");
     let words = ["sweep", "standard", "--seeds", "6", "--plant", "restarts_as_leader"];

@@ -1,0 +1,269 @@
+//! What a simulated run came to, as a finding: which operations or events show it, and how far all was well.
+//!
+//! A property names what it saw in words. Where clients alone can tell that something is wrong, the log monitor says which
+//! of their operations conflict; where the words name values, the appends of those values are shown. In any case there are
+//! the events that led there, and who led the epochs that the words name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::check;
+use crate::history;
+use crate::history::engine::log;
+use crate::history::{Ask, Outcome, value};
+use crate::raft::note::Note;
+use crate::raft::view::RoleKind;
+use crate::report::result::Summary;
+use crate::report::{Ending, Finding, Operation, Prefix};
+use crate::trace::words;
+use crate::trace::{Event, EventKind, Place};
+
+/// The finding of a run, from what is written of it.
+pub fn of_run(summary: &Summary, events: &[Event], asked: &[history::Operation]) -> Finding {
+    let mut finding = Finding {
+        verdict: summary.verdict.clone(),
+        sentence: sentence(summary, asked.len()),
+        rule: summary.property.as_deref().and_then(rule),
+        at: summary.at,
+        replay: summary.replay.clone(),
+        ..Finding::default()
+    };
+    let Some(message) = &summary.message else { return finding };
+    finding.causes = causes(events);
+    finding.notes = leaders_named(message, events);
+    finding.notes.extend(faults_before(&finding.causes, events));
+    (finding.conflict, finding.prefix) = conflict(message, asked);
+    if finding.prefix.is_none() && !finding.causes.is_empty() {
+        finding.prefix = Some(until(events, asked));
+    }
+    finding
+}
+
+/// What clients asked, as pages show it.
+pub fn operations(asked: &[history::Operation]) -> Vec<Operation> {
+    let operation = |operation: &history::Operation| Operation {
+        client: words::place(Place::Client(operation.client.0)),
+        what: words::operation(operation),
+        invoked: operation.invoked,
+        returned: operation.returned,
+        ending: match operation.outcome {
+            Outcome::Ok(_) => Ending::Done,
+            Outcome::Failed => Ending::Failed,
+            Outcome::Open => Ending::Open,
+        },
+    };
+    asked.iter().map(operation).collect()
+}
+
+fn sentence(summary: &Summary, operations: usize) -> String {
+    let events = summary.events;
+    match (&summary.message, summary.at) {
+        (Some(message), Some(at)) => format!("At {at}: {message}."),
+        (Some(message), None) => format!("{message}."),
+        (None, _) if summary.verdict == "passed" => {
+            format!("Nothing forbidden was seen in {events} events and {operations} operations.")
+        }
+        (None, _) => format!("The run ended without a verdict, after {events} events."),
+    }
+}
+
+fn rule(property: &str) -> Option<(String, String)> {
+    let of_scenarios = check::OF_SCENARIOS.iter().copied();
+    let (name, statement) = check::all().into_iter().chain(of_scenarios).find(|(name, _)| *name == property)?;
+    Some((name.to_owned(), statement.to_owned()))
+}
+
+/// The rows of the last events that led to the violation, the violation included: the chain of causes first, and where that
+/// is shorter, the latest of what else mattered on the places it touches. (On any place, where it touches none but the world.)
+fn causes(events: &[Event]) -> Vec<usize> {
+    let is_violation = |event: &Event| matches!(event.kind, EventKind::Violated { .. });
+    let Some(last) = events.iter().rposition(is_violation) else { return Vec::new() };
+    let row_of = |event: &Event| events.binary_search_by_key(&event.cause?, |event| event.id).ok();
+    let mut chosen = BTreeSet::from([last]);
+    let mut next = row_of(&events[last]);
+    // A trace that was tampered with may go in circles.
+    while let Some(row) = next.filter(|row| chosen.len() < CAUSES_SHOWN && !chosen.contains(row)) {
+        chosen.insert(row);
+        next = row_of(&events[row]);
+    }
+    let places: BTreeSet<Place> = chosen.iter().map(|&row| events[row].place).collect();
+    let is_of_world = places.iter().all(|place| *place == Place::World);
+    for (row, event) in events[..last].iter().enumerate().rev() {
+        if chosen.len() >= CAUSES_SHOWN {
+            break;
+        }
+        if matters(&event.kind) && (is_of_world || is_about(event, &places)) {
+            chosen.insert(row);
+        }
+    }
+    chosen.into_iter().collect()
+}
+
+/// What changes the state of a node as people see it; not what happens thousands of times.
+fn matters(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Note(note) => !matches!(note, Note::HighWatermark { .. } | Note::StaleAnswer),
+        EventKind::Started { .. } | EventKind::Down { .. } | EventKind::Fault { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether something happened on one of these places, or was done to it: `n2 loses power`.
+fn is_about(event: &Event, places: &BTreeSet<Place>) -> bool {
+    match &event.kind {
+        EventKind::Fault { what, .. } => {
+            places.iter().any(|place| what.split(' ').any(|word| word == words::place(*place)))
+        }
+        _ => places.contains(&event.place),
+    }
+}
+
+/// Who came to lead each epoch that the message names.
+fn leaders_named(message: &str, events: &[Event]) -> Vec<(String, Option<usize>)> {
+    let mut notes = Vec::new();
+    for epoch in numbers_after(message, "epoch ") {
+        for (row, event) in events.iter().enumerate() {
+            let EventKind::Note(Note::Became { role: RoleKind::Leader, epoch: of, .. }) = &event.kind else { continue };
+            if of.0 == epoch {
+                let place = words::place(event.place);
+                notes.push((format!("{place} became leader of epoch {epoch} at {}", event.at), Some(row)));
+            }
+        }
+    }
+    let shown = notes.len().min(NOTES_MAX);
+    let left = notes.split_off(shown).len();
+    notes.extend((left > 0).then(|| (format!("and so {left} times more"), None)));
+    notes
+}
+
+/// The last fault before the first event of the chain, and how many there were.
+fn faults_before(causes: &[usize], events: &[Event]) -> Option<(String, Option<usize>)> {
+    let first = *causes.first()?;
+    let is_fault = |event: &Event| matches!(event.kind, EventKind::Fault { kind: Some(_), .. });
+    let row = events[..first].iter().rposition(is_fault)?;
+    let count = events[..first].iter().filter(|event| is_fault(event)).count();
+    let (what, at) = (words::event(&events[row]), events[row].at);
+    Some((format!("the last of {count} faults before these events: {what}, at {at}"), Some(row)))
+}
+
+/// The operations that cannot all be true, and how many answers before were those of one log.
+fn conflict(message: &str, asked: &[history::Operation]) -> (Vec<(usize, String)>, Option<Prefix>) {
+    let Err(violation) = log::check(asked) else { return (named(message, asked), None) };
+    let (&last, others) = violation.operations.split_last().expect("invariant: operations conflict");
+    let mut conflict: Vec<(usize, String)> = others.iter().map(|&index| (index, String::new())).collect();
+    conflict.push((last, violation.message));
+    let gave_away = asked[last].returned;
+    let before = asked.iter().filter(|operation| operation.returned.is_some() && operation.returned < gave_away);
+    let sentence = format!("The {} answers before that one can all be given by one log.", before.count());
+    (conflict, Some(Prefix { sentence, order: Vec::new() }))
+}
+
+/// The appends of the values that the message names.
+fn named(message: &str, asked: &[history::Operation]) -> Vec<(usize, String)> {
+    let spoken: Vec<&str> = message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).collect();
+    let mut appends: BTreeMap<usize, String> = BTreeMap::new();
+    for (index, operation) in asked.iter().enumerate() {
+        let Ask::Append { values } = &operation.ask else { continue };
+        let found = values.iter().map(|value| value::name(*value)).find(|name| spoken.contains(&name.as_str()));
+        appends.extend(found.map(|name| (index, format!("appends {name}"))));
+    }
+    appends.into_iter().collect()
+}
+
+fn until(events: &[Event], asked: &[history::Operation]) -> Prefix {
+    let told = asked.iter().filter(|operation| operation.returned.is_some()).count();
+    let allowed = events.len() - 1;
+    Prefix {
+        sentence: format!("Nothing forbidden was seen in the {allowed} events and {told} answers before."),
+        order: Vec::new(),
+    }
+}
+
+fn numbers_after(text: &str, before: &str) -> Vec<u32> {
+    let digits = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());
+    let mut numbers: Vec<u32> = text.split(before).skip(1).filter_map(digits).collect();
+    numbers.sort();
+    numbers.dedup();
+    numbers
+}
+
+/// How many events of the chain that led to a violation come first on the page.
+const CAUSES_SHOWN: usize = 10;
+
+/// How many sentences about leaders.
+const NOTES_MAX: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{ClientId, Told};
+    use crate::ids::{Epoch, ReplicaId};
+    use crate::time::Instant;
+    use crate::trace::EventId;
+
+    fn append(values: &[u64], invoked: u64, returned: u64, offset: u64) -> history::Operation {
+        history::Operation {
+            client: ClientId(0),
+            ask: Ask::Append { values: values.to_vec() },
+            invoked: Instant(invoked),
+            returned: Some(Instant(returned)),
+            outcome: Outcome::Ok(Told::Appended { offset }),
+        }
+    }
+
+    fn violated(message: &str) -> Summary {
+        Summary {
+            verdict: "violated".into(),
+            property: Some("acked_writes_survive".into()),
+            message: Some(message.into()),
+            at: Some(Instant(9)),
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn operations_that_conflict_are_named_by_the_monitor() {
+        let asked = [append(&[1], 0, 1, 5), append(&[2], 2, 3, 6), append(&[3], 4, 5, 2)];
+        let finding = of_run(&violated("anything"), &[], &asked);
+        let indexes: Vec<usize> = finding.conflict.iter().map(|(index, _)| *index).collect();
+        assert_eq!(indexes, [1, 2]);
+        assert!(finding.conflict[1].1.contains("stands at offset 2"), "{:?}", finding.conflict);
+        assert!(finding.prefix.expect("a prefix").sentence.contains("The 2 answers before"));
+        assert_eq!(finding.rule.expect("a rule").0, "acked_writes_survive");
+    }
+
+    #[test]
+    fn values_that_are_named_lead_to_their_appends() {
+        let asked = [append(&[1], 0, 1, 5), append(&[2, 3], 2, 3, 6)];
+        let finding = of_run(&violated("value c0-3 was acknowledged at offset 7 and is at 9"), &[], &asked);
+        assert_eq!(finding.conflict, [(1, "appends c0-3".to_owned())]);
+    }
+
+    #[test]
+    fn the_chain_and_the_leaders_of_named_epochs_are_shown() {
+        let leads = |epoch| {
+            EventKind::Note(Note::Became { role: RoleKind::Leader, epoch: Epoch(epoch), leader: Some(ReplicaId(2)) })
+        };
+        let kinds = [
+            (None, leads(3)),
+            (None, leads(4)),
+            (None, EventKind::Tick),
+            (Some(EventId(2)), EventKind::Violated { property: "leaders_are_elected", message: String::new() }),
+        ];
+        let event =
+            |(id, (cause, kind))| Event { id: EventId(id), cause, at: Instant(id), place: Place::Node(2), kind };
+        let events: Vec<Event> = (0..).zip(kinds).map(event).collect();
+        let finding = of_run(&violated("node 2 leads epoch 4 again, after epoch 4"), &events, &[]);
+        assert_eq!(finding.causes, [0, 1, 2, 3]);
+        assert_eq!(finding.notes.len(), 1, "{:?}", finding.notes);
+        assert_eq!(finding.notes[0].1, Some(1));
+        assert!(finding.prefix.expect("a prefix").sentence.contains("the 3 events"));
+    }
+
+    #[test]
+    fn a_run_that_passed_has_no_chain() {
+        let summary = Summary { verdict: "passed".into(), events: 7, ..Summary::default() };
+        let finding = of_run(&summary, &[], &[]);
+        assert_eq!(finding.sentence, "Nothing forbidden was seen in 7 events and 0 operations.");
+        assert!(finding.causes.is_empty() && finding.prefix.is_none());
+    }
+}
