@@ -72,7 +72,7 @@
 //! | | [`scenario`] | what to run, under which faults, and what must come of it | code that will run it |
 //! | | [`trace`] | what happened, and because of what | who writes, who reads |
 //! | | [`outcome`] | what a run came to | drivers |
-//! | | [`report`] | one run, or one history, as a page | drivers |
+//! | | [`report`] | one run, or one history, as a page; many runs, and all for machines, as files | drivers |
 //! | two worlds | [`sim`] | many nodes and clients, one thread, virtual time | real clocks, real files |
 //! | | [`server`] | one node on sockets, files and clocks | simulation |
 //! | many runs | [`campaign`] | sweeps and hunts, on threads; torture and benchmarks of processes | how arguments are written |

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod coverage;
 pub mod hunt;
+pub mod index;
 pub mod library;
 pub mod results;
 pub mod sweep;

@@ -97,7 +97,8 @@ pub fn silence_panics() {
     }));
 }
 
-fn put(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+/// Writes a file, and the folders above it.
+pub fn put(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let fail = |error| WriteError { path: path.to_owned(), error };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(fail)?;

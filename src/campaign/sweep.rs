@@ -18,6 +18,7 @@ use crate::digest::Digest;
 use crate::outcome::{Exit, Outcome, Verdict};
 use crate::prng::Prng;
 use crate::quirk::Quirks;
+use crate::report::index::{Run, Trouble, count_pairs, digest_of};
 use crate::scenario::FaultKind;
 use crate::scenario::plan::Plan;
 use crate::sim::recorder::Trace;
@@ -115,6 +116,10 @@ pub struct Sweep {
     pub nondeterminism: Option<(String, u64, u64, u64)>,
     /// The smallest seed that nobody could decide, with its scenario's path and the reason.
     pub first_undecided: Option<(u64, String, String)>,
+    /// Every run, in the order in which they ended. The lines that replay those in trouble are the business of who prints.
+    pub made: Vec<Run>,
+    /// In how many runs two kinds of fault were given.
+    pub pairs: BTreeMap<(String, String), u64>,
     /// The first folder that could not be written; it ends the sweep.
     pub unwritten: Option<WriteError>,
 }
@@ -151,7 +156,9 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
                         return;
                     }
                     let named = &options.scenarios[scenario];
+                    let began_run = Instant::now();
                     let outcome = run_one(named, seed, options, interrupted);
+                    let wall_ms = u64::try_from(began_run.elapsed().as_millis()).unwrap_or(u64::MAX);
                     let mut shared = shared.lock().expect("invariant: no run panics while it counts");
                     let (sweep, failures) = &mut *shared;
                     let outcome = match outcome {
@@ -167,6 +174,7 @@ pub fn sweep(options: &SweepOptions, interrupted: &AtomicBool, report: &(dyn Fn(
                         }
                     };
                     sweep.count(named, &outcome);
+                    sweep.made.push(run_made(scenario, &outcome.0, wall_ms));
                     note_failure(failures, named, &outcome.0);
                     report(&Progress {
                         done: sweep.runs,
@@ -289,6 +297,20 @@ fn note_failure(failures: &mut BTreeMap<String, Failure>, named: &Named, outcome
     }
 }
 
+/// What the index keeps of a run.
+fn run_made(scenario: usize, outcome: &Outcome, wall_ms: u64) -> Run {
+    let trouble = match &outcome.verdict {
+        Verdict::Passed => None,
+        Verdict::Violated(violation) => Some((Some(violation.property.to_owned()), violation.message.clone())),
+        Verdict::Undecided(why) => Some((None, why.clone())),
+    };
+    let trouble = trouble.map(|(property, message)| {
+        Box::new(Trouble { property, message, signature: outcome.signature(), replay: String::new() })
+    });
+    let (seed, digest, events) = (outcome.seed, outcome.digest, outcome.events);
+    Run { scenario, seed, exit: outcome.exit(), digest, events, wall_ms, trouble }
+}
+
 impl Sweep {
     fn count(&mut self, named: &Named, (outcome, again): &(Outcome, Option<u64>)) {
         self.runs += 1;
@@ -307,11 +329,7 @@ impl Sweep {
         self.virtual_time += outcome.virtual_time;
         *self.runs_of.entry(named.path.clone()).or_default() += 1;
         self.settle_times.extend(outcome.settled_in);
-        let mut digest = Digest::new();
-        for word in [named.scenario.hash(), outcome.seed, outcome.digest] {
-            digest.word(word);
-        }
-        self.digest = self.digest.wrapping_add(digest.value());
+        self.digest = self.digest.wrapping_add(digest_of(named.scenario.hash(), outcome.seed, outcome.digest));
         for (what, count) in &outcome.exercised {
             *self.exercised.entry(what.clone()).or_default() += count;
         }
@@ -319,6 +337,7 @@ impl Sweep {
             *self.doses.entry(kind).or_default() += count;
             *self.exercised.entry(format!("fault:{}", kind.name())).or_default() += count;
         }
+        count_pairs(&mut self.pairs, &outcome.doses.keys().map(|kind| kind.name()).collect());
         if let Some(again) = again {
             self.nondeterminism.get_or_insert((outcome.scenario.clone(), outcome.seed, outcome.digest, *again));
         }

@@ -1,4 +1,5 @@
 //! `kraftbed run SCENARIO [SEED]`: one simulated run; the drawn parameters first, the verdict last.
+#![expect(clippy::disallowed_types, reason = "commands have a clock")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use crate::cli::show;
 use crate::cli::stdout::{Unwritten, say};
 use crate::outcome::{Exit, Verdict};
 use crate::quirk::{Quirk, Quirks};
+use crate::report::junit::{self, Case, Suite};
 use crate::scenario::text::parse_duration;
 use crate::sim::recorder::Trace;
 use crate::sim::{Finished, RunOptions, run as run_world};
@@ -43,6 +45,9 @@ pub struct Arguments {
     /// Print every event.
     #[arg(long)]
     trace: bool,
+    /// Write what came of it as JUnit's XML, too.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// One JSON object on stdout.
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
@@ -75,10 +80,17 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     if !as_json {
         say(&plan)?;
     }
+    let began = std::time::Instant::now();
     let (until, events_max) = (arguments.until, arguments.events_max);
     let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until, events_max });
     let replay = show::replay(named, seed, &arguments.plant);
     let folder = results::write(&show::results_root(), &plan, &finished, Some(&replay));
+    let suite = Suite {
+        name: named.name.clone(),
+        properties: junit::properties(&named.path, named.scenario.hash(), env!("CARGO_PKG_VERSION")),
+        cases: vec![Case::of(&finished.outcome, began.elapsed(), &replay)],
+    };
+    let junit = arguments.junit.as_ref().map(|file| results::put(file, junit::document(&[suite]).as_bytes()));
     match as_json {
         true => say(format_args!("{:#}", show::outcome_json(&finished.outcome, &replay)))?,
         false => print(arguments, &finished, &replay, folder.as_deref().ok())?,
@@ -89,7 +101,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         eprintln!("kraftbed: nondeterminism: digest {found} where {expected} is expected");
         return Ok(Exit::Nondeterminism);
     }
-    Ok(show::unless_unwritten(finished.outcome.exit(), folder.err()))
+    Ok(show::unless_unwritten(finished.outcome.exit(), folder.err().or(junit.and_then(Result::err))))
 }
 
 fn print(arguments: &Arguments, finished: &Finished, replay: &str, folder: Option<&Path>) -> Result<(), Unwritten> {

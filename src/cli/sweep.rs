@@ -12,13 +12,14 @@ use serde_json::json;
 
 use crate::campaign::results::WriteError;
 use crate::campaign::sweep::plan_of;
-use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage, results, sweep};
+use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage, index, results, sweep};
 use crate::cli::environment;
 use crate::cli::show;
 use crate::cli::signals::Interrupted;
 use crate::cli::stdout::{Unwritten, say};
 use crate::outcome::Exit;
 use crate::quirk::{Quirk, Quirks};
+use crate::report::junit;
 
 /// Arguments of `sweep`.
 #[derive(Debug, clap::Args)]
@@ -52,6 +53,12 @@ pub struct Arguments {
     /// Which seeds' results to keep: the smallest of each failure, or those of every failure and pass.
     #[arg(long, num_args = 0..=1, value_parser = ["failures", "all"], default_value = "failures", default_missing_value = "all")]
     keep: String,
+    /// Where sweep.json goes. [default: sim-results/sweep]
+    #[arg(long, value_name = "FOLDER")]
+    index: Option<PathBuf>,
+    /// Write what came of every run as JUnit's XML, too.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// One JSON object on stdout.
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
@@ -78,12 +85,34 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     reporter.clear();
     let unwritten = result.unwritten.take();
     let (folders, unkept) = keep(&options, &result);
+    let index_folder = arguments.index.clone().unwrap_or_else(|| show::results_root().join(index::SWEEP));
+    let unindexed = write_index(arguments, &index_folder, &options, &result, &folders).err();
     let exit = interrupted.exit().unwrap_or_else(|| exit(&result, &options));
     match arguments.output.as_str() {
         "json" => say(format_args!("{:#}", sweep_json(&result, &options, exit)))?,
         _ => print_sweep(&result, &options, &folders, exit)?,
     }
-    Ok(show::unless_unwritten(exit, unwritten.or(unkept)))
+    Ok(show::unless_unwritten(exit, unwritten.or(unkept).or(unindexed)))
+}
+
+/// Writes the index, and JUnit's XML where it is asked for.
+fn write_index(
+    arguments: &Arguments,
+    folder: &Path,
+    options: &SweepOptions,
+    result: &Sweep,
+    folders: &[Option<PathBuf>],
+) -> Result<(), WriteError> {
+    let plants: Vec<Quirk> = options.quirks.iter().collect();
+    let mut index = index::of(result, options, &|named, seed| show::replay(named, seed, &plants));
+    let failures = result.failures.iter().zip(folders);
+    let folders = failures.filter_map(|(failure, folder)| Some((failure.signature.clone(), folder.clone()?))).collect();
+    index::name_folders(&mut index, &folders, folder);
+    index::write(&index, folder)?;
+    match &arguments.junit {
+        None => Ok(()),
+        Some(file) => results::put(file, junit::document(&junit::suites(&index)).as_bytes()),
+    }
 }
 
 fn exit(result: &Sweep, options: &SweepOptions) -> Exit {

@@ -18,10 +18,15 @@
 //! **What is derived.** A trace says what was sent and what arrived; that a message *never arrived* is seen by there being
 //! no arrival. How far a node's log reaches is taken from its notes and from what it says in fetches, so between two of
 //! them it is what was last known.
+//!
+//! **Beside the page.** [`index`] is what is left of a sweep, [`junit`] what build servers read. Nothing here reads or writes
+//! a file: who has the data hands it in, and gets text back.
 
 pub mod columns;
 pub mod finding;
 pub mod html;
+pub mod index;
+pub mod junit;
 pub mod result;
 pub mod tracks;
 

@@ -155,6 +155,54 @@ fn a_sweep_tells_what_it_did() {
 }
 
 #[test]
+fn machines_are_told_of_every_run() {
+    let desk = Desk::new("machines");
+    let words = ["sweep", "light", "restarts_as_leader", "--seeds", "4", "--junit", "out/junit.xml"];
+    let told = desk.json(&words, 1);
+    let index = std::fs::read_to_string(desk.folder.join("sim-results/sweep/sweep.json")).expect("it was written");
+    let index: Value = serde_json::from_str(&index).expect("JSON");
+    assert_eq!(index["version"], 1);
+    for key in ["digest", "verdict", "events", "messages", "operations", "partial", "exercised", "never_exercised"] {
+        assert_eq!(index[key], told[key], "{key}");
+    }
+    let runs: Vec<(&str, u64, &str)> = index["runs"].as_array().expect("a list").iter().map(run_of).collect();
+    let planted = "scenarios/planted/restarts_as_leader.json";
+    let expected = [
+        ("scenarios/light.json", 1, "passed"),
+        ("scenarios/light.json", 2, "passed"),
+        (planted, 1, "violated"),
+        (planted, 2, "violated"),
+    ];
+    assert_eq!(runs.len(), 4);
+    assert_eq!(runs[..3], expected[..3], "{index:#}");
+    let failure = &index["failures"][0];
+    assert_eq!((&failure["property"], &failure["seed"]), (&"leaders_are_elected".into(), &1.into()));
+    assert_eq!(failure["folder"], "../restarts_as_leader/1");
+    assert!(failure["causes"].as_str().expect("text").contains("VIOLATED leaders_are_elected"), "{failure:#}");
+
+    let junit = std::fs::read_to_string(desk.folder.join("out/junit.xml")).expect("it was written");
+    assert_eq!(junit.matches("<testcase ").count(), 4, "{junit}");
+    assert_eq!(junit.matches("<testsuite ").count(), 2, "{junit}");
+    let failed = runs.iter().filter(|(_, _, verdict)| *verdict == "violated").count();
+    assert_eq!(junit.matches("<failure type=\"leaders_are_elected\" message=\"").count(), failed, "{junit}");
+    assert!(junit.contains(failure["replay"].as_str().expect("text")), "{junit}");
+    assert!(junit.contains(&format!("<property name=\"digest\" value={}/>", index["runs"][2]["digest"])), "{junit}");
+
+    // A run by itself says of that seed what the sweep said.
+    assert_eq!(desk.call(&["run", "restarts_as_leader", "--junit", "one.xml"]).code, 1);
+    let one = std::fs::read_to_string(desk.folder.join("one.xml")).expect("it was written");
+    let of = |document: &str| {
+        document.split("<failure").nth(1).map(|rest| rest.split("</failure>").next().map(str::to_owned))
+    };
+    assert_eq!(of(&one), of(&junit));
+}
+
+fn run_of(run: &Value) -> (&str, u64, &str) {
+    let text = |key: &str| run[key].as_str().expect("text");
+    (text("scenario"), run["seed"].as_u64().expect("a number"), text("verdict"))
+}
+
+#[test]
 fn a_hunt_tells_which_plant_was_caught_by_what() {
     let told = Desk::new("hunt").json(&["hunt", "restarts_as_leader", "--standard-seeds", "2"], 0);
     let row = &told["plants"][0];

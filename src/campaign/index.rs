@@ -1,0 +1,124 @@
+//! The index of a sweep on disk: `sweep.json`.
+#![expect(clippy::disallowed_methods, reason = "results are files")]
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use crate::campaign::coverage;
+use crate::campaign::results::{WriteError, put};
+use crate::campaign::sweep::{Sweep, SweepOptions};
+use crate::campaign::{Failure, Named};
+use crate::digest::Digest;
+use crate::report::index::{self, Index, Maker, Nondeterminism, Shard, Swept, Totals, json};
+use crate::report::junit::CAUSES_SHOWN;
+use crate::trace::timeline;
+
+/// The file for machines.
+pub const JSON: &str = "sweep.json";
+
+/// The index of a sweep. `replay` says the line that replays a run.
+pub fn of(result: &Sweep, options: &SweepOptions, replay: &dyn Fn(&Named, u64) -> String) -> Index {
+    let mut runs = result.made.clone();
+    for run in &mut runs {
+        if let Some(trouble) = &mut run.trouble {
+            trouble.replay = replay(&options.scenarios[run.scenario], run.seed);
+        }
+    }
+    let swept = |named: &Named| Swept {
+        path: named.path.clone(),
+        name: named.name.clone(),
+        hash: named.scenario.hash(),
+        is_pinned: named.scenario.seed().is_some(),
+        covers_within: named.scenario.covers_within(),
+    };
+    let (seeds, seed_base, partition) = (options.seeds, options.seed_base, options.partition);
+    let shard = Shard { seeds, seed_base, partition, is_partial: result.partial, wall: result.wall };
+    let differs = |(scenario, seed, first, second): &(String, u64, u64, u64)| Nondeterminism {
+        scenario: scenario.clone(),
+        seed: *seed,
+        digests: (*first, *second),
+    };
+    let mut index = Index {
+        maker: maker(options),
+        scenarios: options.scenarios.iter().map(swept).collect(),
+        shards: vec![shard],
+        runs,
+        failures: result.failures.iter().map(|failure| (failure.signature.clone(), told(failure))).collect(),
+        totals: Totals { messages: result.messages, operations: result.operations, virtual_time: result.virtual_time },
+        faults: result.doses.iter().map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
+        pairs: result.pairs.clone(),
+        exercised: result.exercised.clone(),
+        expected: coverage::expected(&options.scenarios, options.seed_base),
+        nondeterminism: result.nondeterminism.iter().map(differs).collect(),
+    };
+    index.sort();
+    index
+}
+
+fn maker(options: &SweepOptions) -> Maker {
+    let program = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();
+    Maker {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        program: Digest::of(&program),
+        plants: options.quirks.iter().map(|quirk| quirk.name().to_owned()).collect(),
+        events_max: options.events_max,
+    }
+}
+
+fn told(failure: &Failure) -> index::Failure {
+    let causes = failure.finished.as_ref().map(|finished| timeline::last_causes(&finished.outcome.trace, CAUSES_SHOWN));
+    index::Failure { causes: causes.unwrap_or_default(), folder: None }
+}
+
+/// Names the folders of failures, by signature, from where the index will be.
+pub fn name_folders(index: &mut Index, folders: &BTreeMap<String, PathBuf>, from: &Path) {
+    for (signature, failure) in &mut index.failures {
+        failure.folder = folders.get(signature).map(|folder| relative(from, folder));
+    }
+}
+
+/// Writes it into a folder.
+pub fn write(index: &Index, folder: &Path) -> Result<(), WriteError> {
+    put(&folder.join(JSON), json::write(index).as_bytes())
+}
+
+/// A path as seen from a folder: `../light/1` for `sim-results/light/1` from `sim-results/sweep`.
+fn relative(from: &Path, path: &Path) -> String {
+    let absolute = |path: &Path| std::path::absolute(path).map(|path| plain(&path)).unwrap_or_default();
+    let (from, path) = (absolute(from), absolute(path));
+    let shared = from.iter().zip(&path).take_while(|(one, other)| one == other).count();
+    let up = from[shared..].iter().map(|_| "..");
+    let parts: Vec<&str> = up.chain(path[shared..].iter().map(String::as_str)).collect();
+    parts.join("/")
+}
+
+/// The parts of a path, `..` taken back.
+fn plain(path: &Path) -> Vec<String> {
+    let mut parts = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                parts.pop();
+            }
+            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+        }
+    }
+    parts
+}
+
+/// Where `sweep` leaves its index, below the results.
+pub const SWEEP: &str = "sweep";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_told_from_where_the_index_is() {
+        let told = |from: &str, path: &str| relative(Path::new(from), Path::new(path));
+        assert_eq!(told("sim-results/sweep", "sim-results/light/1"), "../light/1");
+        assert_eq!(told("out", "a/sweep/../light/1"), "../a/light/1");
+        assert_eq!(told("a", "a/b"), "b");
+    }
+}
