@@ -11,6 +11,7 @@ use crate::sim::decide::{Decider, Stream};
 use crate::sim::network::Scene;
 use crate::sim::world::{Happening, World};
 use crate::time::Instant;
+use crate::trace::words;
 
 /// Where the script stands.
 #[derive(Debug)]
@@ -328,7 +329,8 @@ impl World<'_> {
             match kind {
                 FaultKind::CutOneWay => {
                     self.doses.give(kind);
-                    self.fault(Some(kind), || format!("cut one way: {from:?} to {to:?}"));
+                    let (these, those) = (self.named(&from), self.named(&to));
+                    self.fault(Some(kind), || format!("cut one way: {these} to {those}"));
                     from.iter().for_each(|&from| to.iter().for_each(|&to| self.network.cut(from, to)));
                 }
                 _ => self.cut_between(kind, &from, &to),
@@ -336,9 +338,16 @@ impl World<'_> {
         }
     }
 
+    /// Hosts as a trace calls them.
+    fn named(&self, hosts: &[HostId]) -> String {
+        let names: Vec<String> = hosts.iter().map(|&host| words::place(self.place(host))).collect();
+        names.join(" ")
+    }
+
     fn cut_between(&mut self, kind: FaultKind, some: &[HostId], others: &[HostId]) {
         self.doses.give(kind);
-        self.fault(Some(kind), || format!("cut between {some:?} and {others:?}"));
+        let (these, those) = (self.named(some), self.named(others));
+        self.fault(Some(kind), || format!("cut between {these} and {those}"));
         for &one in some {
             for &other in others {
                 self.network.cut(one, other);
