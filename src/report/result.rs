@@ -148,7 +148,7 @@ fn facts(value: &Value) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use crate::history::{Ask, ClientId, Outcome};
-    use crate::trace::{EventId, Place};
+    use crate::trace::{EventId, Place, codec};
 
     const VERDICT: &str = r#"{"verdict": "violated", "scenario": "calm", "seed": 18446744073709551615, "plants": ["a", "b"],
         "at_nanoseconds": 5, "message": "m", "property": "p", "faults": {"kill": 2}, "digest": null}"#;
@@ -199,5 +199,24 @@ mod tests {
             let told = page_of(VERDICT, &events, "").expect_err("out of order").to_string();
             assert!(told.starts_with(expected), "{told}");
         }
+    }
+
+    /// A page is made of whatever the decoder lets pass, or refused with words.
+    #[test]
+    fn damaged_traces_are_no_panic() {
+        let sent = EventKind::Sent { to: Place::Node(1), what: "Fetch@4 98..99 hw=98".into() };
+        let state = EventKind::State { what: "leader@4 end=98".into() };
+        let events = [event(1, 5, operation(0)), event(2, 6, sent), event(3, 7, state), event(4, 8, operation(0))];
+        let bytes = codec::encode(&events);
+        let mut made = 0;
+        for at in 0..bytes.len() {
+            for flip in [1, 2, 0x40, 0x80] {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= flip;
+                let page = codec::decode(&bytes).ok().map(|events| page_of(VERDICT, &events, ""));
+                made += u32::from(page.is_some_and(|page| page.is_ok()));
+            }
+        }
+        assert!(made > 20, "most texts and places may be others: {made}");
     }
 }

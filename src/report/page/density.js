@@ -5,7 +5,6 @@
 
 const Density = (() => {
   const { lanes } = Lanes
-  const { K } = Run
   const SLOTS = 1 << 14
   const laneOf = new Int16Array(Run.places.length).fill(-1)
   lanes.forEach((lane, number) => { laneOf[lane.place] = number })
@@ -24,7 +23,7 @@ const Density = (() => {
       if (lane < 0 || !View.shown[row]) continue
       const slot = lane * SLOTS + ((View.x(row) * scale) | 0)
       slots[slot]++
-      if (Run.kind[row] === K.sent && Run.arrives[row] < 0) lostSlots[slot] = 1
+      if (Run.isLost(row)) lostSlots[slot] = 1
     }
     isStale = false
   }
@@ -68,7 +67,7 @@ const Density = (() => {
       const column = (View.x(row) * scale + offset) | 0
       if (column < 0 || column >= columns) continue
       counts[lane * columns + column]++
-      if (Run.kind[row] === K.sent && Run.arrives[row] < 0) lost[lane * columns + column] = 1
+      if (Run.isLost(row)) lost[lane * columns + column] = 1
     }
   }
 

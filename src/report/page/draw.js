@@ -312,7 +312,7 @@ const Draw = (() => {
     if (lane === null || other === null) return
     if (arrival < 0) {
       const way = other.middle - lane.middle
-      return put(batches, 'lost', [px(row), lane.middle, px(row) + 7, lane.middle + Math.sign(way) * Math.min(Math.abs(way) / 2, 30)])
+      return put(batches, Run.isLost(row) ? 'lost' : 'open', [px(row), lane.middle, px(row) + 7, lane.middle + Math.sign(way) * Math.min(Math.abs(way) / 2, 30)])
     }
     const isSlow = Run.at[arrival] - Run.at[row] > Run.slow
     put(batches, `${isSlow ? 'slow' : 'soon'} ${Lanes.messageColour(row)}`, [px(row), lane.middle, px(arrival), other.middle])
@@ -327,8 +327,8 @@ const Draw = (() => {
   function drawBatches(batches, lineWidth, hasHeads) {
     c.globalAlpha = lineWidth > 1 ? 1 : 0.7
     for (const [style, lines] of batches) {
-      c.setLineDash({ lost: [2, 2], slow: [6, 4], soon: [] }[style.slice(0, 4)])
-      c.strokeStyle = style === 'lost' ? colours.fault : style.slice(5)
+      c.setLineDash({ lost: [2, 2], open: [2, 2], slow: [6, 4], soon: [] }[style.slice(0, 4)])
+      c.strokeStyle = { lost: colours.fault, open: colours.dim }[style] ?? style.slice(5)
       c.lineWidth = lineWidth
       c.beginPath()
       for (const [x, y, endX, endY] of lines) {
@@ -340,7 +340,7 @@ const Draw = (() => {
       c.fillStyle = c.strokeStyle
       c.beginPath()
       if (style === 'lost') for (const [, , x, y] of lines) cross(x, y)
-      else if (hasHeads) for (const line of lines) arrowHead(...line, lineWidth)
+      else if (hasHeads && style !== 'open') for (const line of lines) arrowHead(...line, lineWidth)
       if (style === 'lost') c.stroke()
       else c.fill()
     }
@@ -382,6 +382,7 @@ const Draw = (() => {
     if (to - from > 500) return
     const taken = new Map(lanes.map(lane => [lane, [[], []]]))
     RANKS.forEach((isOfRank, rank) => {
+      if (rank === RANKS.length - 1 && to - from > 150) return
       for (let row = from; row < to; row++) if (View.shown[row] && isOfRank(Run.kind[row])) drawLabel(row, taken, rank < 3 ? 0 : 1)
     })
   }

@@ -57,6 +57,8 @@ const Main = (() => {
 
   function keys(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || byId('keys').open) return
+    // Elsewhere than on the lanes, these scroll.
+    if (['ArrowUp', 'ArrowDown', 'Home', 'End'].includes(event.key) && event.target !== canvas) return
     const isTyping = event.target === byId('query')
     if (isTyping) {
       if (event.key === 'Enter') to(View.shown[View.row] ? View.find(event.shiftKey ? -1 : 1) : firstShown())

@@ -36,7 +36,12 @@ const Run = (() => {
   const step = Math.max(1, Math.floor(n / 20000))
   for (let row = 0; row < n; row += step) if (arrives[row] >= 0) delays.push(at[arrives[row]] - at[row])
   delays.sort((a, b) => a - b)
-  const slow = 4 * (delays[delays.length >> 1] ?? Infinity)
+  const slow = 4 * (delays[delays.length >> 1] ?? 0)
+
+  // Sent, and not arrived: lost with its connection; or still on its way when the run ended, if that was soon after.
+  const end = n > 0 ? at[n - 1] : 0
+  const isMissing = row => kind[row] === K.sent && arrives[row] < 0
+  const isLost = row => isMissing(row) && at[row] + slow <= end
 
   const violations = []
   const faults = []
@@ -49,7 +54,7 @@ const Run = (() => {
     const said = texts[text[row]]
     const other = peer[row] < 0 ? '' : places[peer[row]]
     switch (kind[row]) {
-      case K.sent: return `→ ${other}  ${said}${arrives[row] < 0 ? '  (never arrived)' : ''}`
+      case K.sent: return `→ ${other}  ${said}${isLost(row) ? '  (never arrived)' : isMissing(row) ? '  (on its way at the end)' : ''}`
       case K.received: return `← ${other}  ${said}${isRepeated[row] ? '  (again)' : ''}`
       case K.lost: return `✕ ${other}  ${said}`
       default: return said
@@ -76,10 +81,10 @@ const Run = (() => {
   const effects = row => caused.subarray(first[row], first[row + 1])
   const operations = data.operations.map(([of, said, ending, invoke, end]) => ({ place: of, text: said, ending, invoke, end }))
   return {
-    n, at, place, kind, text, peer, cause, arrives, isRepeated, effects, slow, violations, faults, operations,
+    n, at, place, kind, text, peer, cause, arrives, isRepeated, isLost, effects, slow, violations, faults, operations,
     places, kinds, texts, roles, K, words, time, lowerBound,
     title: data.title, finding: data.finding, facts: data.facts, tracks: data.tracks,
-    end: n > 0 ? at[n - 1] : 0,
+    end,
   }
 })()
 

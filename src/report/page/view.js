@@ -98,7 +98,7 @@ const View = (() => {
       for (const test of tests) {
         isShown &= test.text[Run.text[row]] | test.place[Run.place[row]] | test.kind[Run.kind[row]]
           | (Run.peer[row] >= 0 && test.place[Run.peer[row]])
-          | (test.never && Run.kind[row] === Run.K.sent && Run.arrives[row] < 0)
+          | (test.never && Run.isLost(row))
       }
       shown[row] = isShown
       shownCount += isShown
@@ -144,7 +144,11 @@ const View = (() => {
     return `#${parts.join('&')}`
   }
 
-  const writeAddress = () => { if (location.hash !== address()) history.replaceState(null, '', address()) }
+  const writeAddress = () => {
+    if (location.hash === address()) return
+    // Browsers refuse when they are asked too often; the next change asks again.
+    try { history.replaceState(null, '', address()) } catch { /* the address stays as it was */ }
+  }
 
   // Takes what the address says; false if it says nothing.
   function readAddress() {
