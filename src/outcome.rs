@@ -84,7 +84,14 @@ pub fn signature(violation: &Violation) -> String {
         }
         let is_number = number.starts_with(|c: char| c.is_ascii_digit())
             || number.len() >= HEX_DIGITS_MIN && number.chars().all(|c| c.is_ascii_hexdigit());
-        text.push_str(if is_number { "N" } else { &number });
+        // Values are called after the client that they are of.
+        let client = number.strip_prefix('c').unwrap_or_default();
+        let is_client = !client.is_empty() && client.chars().all(|c| c.is_ascii_digit());
+        text.push_str(match (is_number, is_client) {
+            (true, _) => "N",
+            (false, true) => "cN",
+            (false, false) => &number,
+        });
         number.clear();
         if c != '\0' {
             text.push(c);
@@ -202,6 +209,8 @@ mod tests {
     fn signatures_forget_numbers_and_keep_words() {
         let told = violation("one_leader_per_epoch", "epoch 7: two leaders, nodes 1 and 3, by nodes 1 and 2");
         assert_eq!(signature(&told), "one_leader_per_epoch: epoch N: two leaders, nodes N and N, by nodes N and N");
+        let told = violation("acked_writes_survive", "value c0-138 is at offset 555 and again at 559");
+        assert_eq!(signature(&told), "acked_writes_survive: value cN-N is at offset N and again at N");
         let told = violation("machines_agree", "at offset 12 has digest 00ab34cd00ab34cd, voters [0, 1, 2] of 2s");
         assert_eq!(signature(&told), "machines_agree: at offset N has digest N, voters [N] of N");
     }

@@ -36,6 +36,28 @@ pub enum Quirk {
     AnyFetchConfirms,
     /// Breaks R11: a replica whose synced data is missing votes as if it were whole.
     RecoveringVotes,
+    /// Breaks R10: a read of the end of the log is answered at once, and nobody confirms leadership.
+    ConfirmsUnasked,
+    /// Breaks R10: a new leader answers reads of the end before it has committed a record of its own.
+    ConfirmsBeforeOwnCommit,
+    /// `acks=all` is answered when the leader has the batch on disk, alone.
+    AcksWhenFlushed,
+    /// Consumers are given what is in the leader's log, committed or not.
+    ReadsUncommitted,
+    /// Consumers are told that the high watermark is the end of the log.
+    TellsEndAsHighWatermark,
+    /// A leader does not know what producers wrote in earlier epochs, and appends their retries again.
+    ProducersForgottenAtFailover,
+    /// A retry of what is in the log is acknowledged at the end of the log, and not where the original is.
+    DuplicateAckedAtEnd,
+    /// What a deposed leader has appended is refused with NOT_LEADER_OR_FOLLOWER. (Kafka's own answer.)
+    UnknownSaidRefused,
+    /// A compare-and-set that found something else sets all the same, on every machine.
+    FailedCasSets,
+    /// A client answers a get with what a Fetch brings, and does not ask where the log ends.
+    GetsSkipTail,
+    /// A client judges a compare-and-set by what it had read before, and not by the log up to it.
+    CasJudgedEarly,
     /// Fails for one seed in a hundred on purpose, so that a harness that sees nothing is noticed.
     Canary,
     /// Harmless: BeginQuorumEpoch goes to all voters each period, even those that fetch. (Kafka before 4.2.)
@@ -46,7 +68,7 @@ pub enum Quirk {
 
 impl Quirk {
     /// All of them, in the order of declaration.
-    pub const ALL: [Quirk; 16] = [
+    pub const ALL: [Quirk; 27] = [
         Quirk::CompletionVouchesForAll,
         Quirk::RetryFetchesUnflushed,
         Quirk::DivergingRaisesHighWatermark,
@@ -60,6 +82,17 @@ impl Quirk {
         Quirk::RestartsAsLeader,
         Quirk::AnyFetchConfirms,
         Quirk::RecoveringVotes,
+        Quirk::ConfirmsUnasked,
+        Quirk::ConfirmsBeforeOwnCommit,
+        Quirk::AcksWhenFlushed,
+        Quirk::ReadsUncommitted,
+        Quirk::TellsEndAsHighWatermark,
+        Quirk::ProducersForgottenAtFailover,
+        Quirk::DuplicateAckedAtEnd,
+        Quirk::UnknownSaidRefused,
+        Quirk::FailedCasSets,
+        Quirk::GetsSkipTail,
+        Quirk::CasJudgedEarly,
         Quirk::Canary,
         Quirk::HarmlessHeartbeatsAll,
         Quirk::HarmlessParksUntilData,
@@ -81,6 +114,17 @@ impl Quirk {
             Quirk::RestartsAsLeader => "restarts_as_leader",
             Quirk::AnyFetchConfirms => "any_fetch_confirms",
             Quirk::RecoveringVotes => "recovering_votes",
+            Quirk::ConfirmsUnasked => "confirms_unasked",
+            Quirk::ConfirmsBeforeOwnCommit => "confirms_before_own_commit",
+            Quirk::AcksWhenFlushed => "acks_when_flushed",
+            Quirk::ReadsUncommitted => "reads_uncommitted",
+            Quirk::TellsEndAsHighWatermark => "tells_end_as_high_watermark",
+            Quirk::ProducersForgottenAtFailover => "producers_forgotten_at_failover",
+            Quirk::DuplicateAckedAtEnd => "duplicate_acked_at_end",
+            Quirk::UnknownSaidRefused => "unknown_said_refused",
+            Quirk::FailedCasSets => "failed_cas_sets",
+            Quirk::GetsSkipTail => "gets_skip_tail",
+            Quirk::CasJudgedEarly => "cas_judged_early",
             Quirk::Canary => "canary",
             Quirk::HarmlessHeartbeatsAll => "harmless_heartbeats_all",
             Quirk::HarmlessParksUntilData => "harmless_parks_until_data",
@@ -105,6 +149,23 @@ impl Quirk {
             Quirk::RestartsAsLeader => "a restarted leader resumes the same epoch (KAFKA-10527)",
             Quirk::AnyFetchConfirms => "any later fetch confirms leadership for a linearizable read (R10)",
             Quirk::RecoveringVotes => "a replica whose synced data is missing votes as if it were whole (R11)",
+            Quirk::ConfirmsUnasked => "a read of the log's end is answered without confirming leadership (R10)",
+            Quirk::ConfirmsBeforeOwnCommit => {
+                "a new leader answers reads of the log's end before its first commit (R10)"
+            }
+            Quirk::AcksWhenFlushed => "`acks=all` is answered when the leader alone has the batch on disk",
+            Quirk::ReadsUncommitted => "consumers are given what is appended, committed or not",
+            Quirk::TellsEndAsHighWatermark => "consumers are told the end of the log for the high watermark",
+            Quirk::ProducersForgottenAtFailover => "a new leader does not know what producers wrote in earlier epochs",
+            Quirk::DuplicateAckedAtEnd => {
+                "a retry is acknowledged at the end of the log, and not where its original is"
+            }
+            Quirk::UnknownSaidRefused => {
+                "a batch whose fate a deposed leader does not know is refused with NOT_LEADER_OR_FOLLOWER, as by Kafka"
+            }
+            Quirk::FailedCasSets => "a compare-and-set that found something else sets all the same",
+            Quirk::GetsSkipTail => "a client answers a get with what a Fetch brings, without asking where the log ends",
+            Quirk::CasJudgedEarly => "a client judges a compare-and-set by what it knew, and not by the log up to it",
             Quirk::Canary => "fails for one seed in a hundred, to prove that failures are seen",
             Quirk::HarmlessHeartbeatsAll => "harmless: heartbeats go to all voters; must never fail",
             Quirk::HarmlessParksUntilData => "harmless: parked fetches ignore the high watermark; must never fail",

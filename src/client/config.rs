@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ids::Endpoint;
+use crate::quirk::Quirks;
 use crate::record::Compression;
 use crate::time::Timestamp;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub compression: Compression,
     /// The wall clock at [`crate::time::Instant::ZERO`]; only stamps records.
     pub wall_origin: Timestamp,
+    /// Planted bugs.
+    pub quirks: Quirks,
 }
 
 impl Config {
@@ -60,6 +63,7 @@ impl Config {
             produce_in_flight_max: 1,
             compression: Compression::None,
             wall_origin: Timestamp(0),
+            quirks: Quirks::NONE,
         }
     }
 

@@ -26,6 +26,7 @@ use bytes::{BufMut, Bytes};
 use crate::digest::Digest;
 use crate::ids::Offset;
 use crate::machine::StateMachine;
+use crate::quirk::{Quirk, Quirks};
 use crate::record::RecordBatch;
 
 /// What is asked of the machine.
@@ -92,9 +93,15 @@ impl Command {
 pub struct KvMachine {
     held: BTreeMap<u32, u64>,
     digest: Digest,
+    quirks: Quirks,
 }
 
 impl KvMachine {
+    /// A machine that has applied nothing.
+    pub fn new(quirks: Quirks) -> KvMachine {
+        KvMachine { quirks, ..KvMachine::default() }
+    }
+
     /// What a key holds.
     pub fn get(&self, key: u32) -> Option<u64> {
         self.held.get(&key).copied()
@@ -104,9 +111,10 @@ impl KvMachine {
     /// expected has succeeded.)
     pub fn execute(&mut self, offset: Offset, command: Command) -> Option<u64> {
         let found = self.get(command.key());
+        let sets_all = self.quirks.has(Quirk::FailedCasSets);
         match command {
             Command::Put { key, value } => _ = self.held.insert(key, value),
-            Command::Cas { key, from, to } if from == found => _ = self.held.insert(key, to),
+            Command::Cas { key, from, to } if from == found || sets_all => _ = self.held.insert(key, to),
             Command::Cas { .. } => {}
         }
         self.digest.word(offset.0);
@@ -216,6 +224,13 @@ mod tests {
             }
             assert!((0..3).all(|key| machine.get(key) == twin.get(key)), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn the_quirk_sets_whatever_was_found() {
+        let mut machine = KvMachine::new(Quirks::NONE.with(Quirk::FailedCasSets));
+        let cas = Command::Cas { key: 1, from: Some(4), to: 5 };
+        assert_eq!((machine.execute(Offset(0), cas), machine.get(1)), (None, Some(5)));
     }
 
     #[test]

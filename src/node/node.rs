@@ -93,7 +93,7 @@ impl Node {
         let replica = Replica::recover(config.raft.clone(), durable, replica_prng, now, &mut effects);
         let machine: Box<dyn StateMachine> = match config.machine {
             MachineKind::Log => Box::new(LogMachine::default()),
-            MachineKind::Kv => Box::new(KvMachine::default()),
+            MachineKind::Kv => Box::new(KvMachine::new(config.raft.quirks)),
             MachineKind::Monotonic => Box::new(MonotonicMachine::default()),
         };
         let mut node = Node {

@@ -22,6 +22,7 @@ use crate::node::answers::detached;
 use crate::node::exchange::{Context, Question, Reply, Served, leader_id};
 use crate::node::{errors, translate};
 use crate::protocol::codec;
+use crate::quirk::Quirk;
 use crate::raft::{Acks, Answer, Input, Proposed, Published, ReadLimits, Refusal, Ticket};
 use crate::record::{Compression, Defect, Fault, RecordBatch};
 use crate::time::Instant;
@@ -163,6 +164,11 @@ pub fn produced(cx: &Context<'_>, mut response: ProduceResponse, place: (usize, 
             partition.log_start_offset = published.log_start.as_i64();
         }
         // It may yet commit under a later leader: the one error that leaves the outcome open.
+        Answer::Proposed(Proposed::Unknown)
+            if !published.is_leader && cx.config.raft.quirks.has(Quirk::UnknownSaidRefused) =>
+        {
+            partition.error_code = errors::NOT_LEADER_OR_FOLLOWER;
+        }
         Answer::Proposed(Proposed::Unknown) => partition.error_code = errors::REQUEST_TIMED_OUT,
         Answer::Refused(refusal) => partition.error_code = errors::of_produce(refusal),
         other => unreachable!("a proposal is answered with {other:?}"),

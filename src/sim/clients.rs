@@ -224,6 +224,7 @@ fn session_config(plan: &Plan, decider: &Decider, client: usize, nodes: usize) -
     let mut config = Config::new(bootstrap, &format!("client-{client}"), "__cluster_metadata");
     config.request_timeout = plan.settings.request_timeout;
     config.delivery = Delivery::AtMostOnce;
+    config.quirks = plan.quirks;
     // One client in sixteen compresses: judges and audits read every record many times, and inflating is what they would
     // spend their time with. The neutral draw is none.
     let draw = decider.stream(&format!("compression {client}")).index(64);

@@ -10,20 +10,31 @@ use kraftbed::sim::{RunOptions, run};
 use crate::program::ROOT;
 
 /// A planted scenario and a seed that its property catches.
-pub const CAUGHT: [(&str, u64); 14] = [
+pub const CAUGHT: [(&str, u64); 25] = [
+    ("acks_when_flushed", 1),
     ("any_fetch_confirms", 6),
     ("begin_quorum_erases_vote", 1),
     ("canary", 53),
+    ("cas_judged_early", 1),
     ("commits_older_epoch", 1),
     ("completion_vouches_for_all", 1),
+    ("confirms_before_own_commit", 1),
+    ("confirms_unasked", 11),
     ("diverging_raises_high_watermark", 4),
+    ("duplicate_acked_at_end", 1),
+    ("failed_cas_sets", 1),
+    ("gets_skip_tail", 16),
     ("leader_speaks_before_durable", 1),
+    ("producers_forgotten_at_failover", 1),
+    ("reads_uncommitted", 1),
     ("recovered_counts_unsynced", 1),
     ("recovering_votes", 1),
     ("restarts_as_leader", 1),
     ("retry_fetches_unflushed", 7),
     ("single_voter_counts_appended", 1),
     ("superseded_answer_obeyed", 1),
+    ("tells_end_as_high_watermark", 1),
+    ("unknown_said_refused", 1),
     ("vote_answered_before_sync", 1),
 ];
 

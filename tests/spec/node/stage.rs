@@ -23,6 +23,7 @@ use kraftbed::node::config::MachineKind;
 use kraftbed::node::{Config, Input, Node, Output};
 use kraftbed::prng::Prng;
 use kraftbed::protocol::ConnectionId;
+use kraftbed::quirk::Quirk;
 use kraftbed::raft::{self, Voter, VoterSet};
 use kraftbed::time::{Instant, Now, Timestamp};
 
@@ -106,6 +107,9 @@ impl Stage {
         raft.listeners = voter(1).endpoints;
         raft.batch_bytes_max = args.parse_key("batch_bytes_max")?.unwrap_or(raft.batch_bytes_max);
         raft.unflushed_bytes_max = args.parse_key("unflushed")?.unwrap_or(raft.unflushed_bytes_max);
+        if let Some(name) = args.take("quirk") {
+            raft.quirks = raft.quirks.with(Quirk::parse(&name).ok_or("no such quirk")?);
+        }
         let mut config = Config::new(raft);
         config.requests_in_flight_max = args.parse_key("in_flight")?.unwrap_or(config.requests_in_flight_max);
         config.connections_max = args.parse_key("connections")?.unwrap_or(config.connections_max);

@@ -12,6 +12,7 @@
 //! that arrived before the answer.
 
 use crate::ids::ReplicaKey;
+use crate::quirk::Quirk;
 use crate::raft::context::Context;
 use crate::raft::role::leader::{Leader, ReplicaState};
 use crate::raft::{Answer, LinkId, Refusal, Ticket};
@@ -51,6 +52,10 @@ impl Leader {
         if self.confirms.len() >= ctx.config.parked_max {
             return ctx.refuse(ticket, Refusal::Busy);
         }
+        let high_watermark = ctx.high_watermark.filter(|_| ctx.quirks().has(Quirk::ConfirmsUnasked));
+        if let Some(offset) = high_watermark {
+            return ctx.answer(ticket, Answer::Confirmed { offset, epoch: ctx.election.epoch });
+        }
         self.moment += 1;
         self.confirms.park(ticket, deadline, Confirm { arrived: self.moment });
         self.release_fetches_for_confirms(ctx);
@@ -59,10 +64,9 @@ impl Leader {
 
     /// Answers every confirm that a majority has confirmed, once this epoch has committed something of its own.
     pub(super) fn release_confirms(&mut self, ctx: &mut Context) {
-        let Some(high_watermark) = ctx.high_watermark.filter(|high_watermark| *high_watermark > self.epoch_start)
-        else {
-            return;
-        };
+        let is_early = ctx.quirks().has(Quirk::ConfirmsBeforeOwnCommit);
+        let own = ctx.high_watermark.filter(|high_watermark| *high_watermark > self.epoch_start);
+        let Some(high_watermark) = own.or(is_early.then_some(ctx.committed)) else { return };
         if self.confirms.is_empty() {
             return;
         }

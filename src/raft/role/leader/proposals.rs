@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::ids::Offset;
 use crate::log::producers::Admission;
+use crate::quirk::Quirk;
 use crate::raft::context::Context;
 use crate::raft::parked::Parked;
 use crate::raft::role::leader::Leader;
@@ -54,7 +55,7 @@ impl Leader {
         if acks == Acks::All && deadline <= ctx.instant() {
             return ctx.refuse(ticket, Refusal::TimedOut);
         }
-        match judge(ctx, &self.proposals, &batches) {
+        match judge(ctx, &self.proposals, self.forgotten_below(ctx), &batches) {
             Err(refusal) => ctx.refuse(ticket, refusal),
             Ok(Fate::Duplicate { .. }) if acks == Acks::None => {
                 ctx.answer(ticket, Answer::Proposed(Proposed::Unknown));
@@ -68,6 +69,11 @@ impl Leader {
                 self.on_appended(ctx);
             }
         }
+    }
+
+    /// What producers wrote below is not known: nothing, because tables of producers follow the log.
+    fn forgotten_below(&self, ctx: &Context) -> Offset {
+        if ctx.quirks().has(Quirk::ProducersForgottenAtFailover) { self.epoch_start } else { Offset::ZERO }
     }
 }
 
@@ -134,6 +140,7 @@ impl Proposals {
         match acks {
             // Nobody listens, and nothing is promised.
             Acks::None => return ctx.answer(ticket, Answer::Proposed(Proposed::Unknown)),
+            Acks::All if ctx.quirks().has(Quirk::AcksWhenFlushed) => self.for_flush.push_back((end, ticket)),
             Acks::Leader => self.for_flush.push_back((end, ticket)),
             Acks::All => self.for_commit.push_back((end, ticket)),
         }
@@ -142,7 +149,10 @@ impl Proposals {
 
     /// A retry is answered when the original is committed, and with the original's place.
     fn await_original(&mut self, ctx: &mut Context, ticket: Ticket, deadline: Instant, original: (Offset, Offset)) {
-        let (base, end) = original;
+        let (mut base, end) = original;
+        if ctx.quirks().has(Quirk::DuplicateAckedAtEnd) {
+            base = ctx.log.end();
+        }
         if end <= ctx.committed {
             return ctx.answer(ticket, Answer::Proposed(Proposed::Duplicate(base)));
         }
@@ -152,7 +162,12 @@ impl Proposals {
 }
 
 /// Whether these batches may enter the log.
-fn judge(ctx: &Context, proposals: &Proposals, batches: &[RecordBatch]) -> Result<Fate, Refusal> {
+fn judge(
+    ctx: &Context,
+    proposals: &Proposals,
+    forgotten_below: Offset,
+    batches: &[RecordBatch],
+) -> Result<Fate, Refusal> {
     let is_unfit = |batch: &RecordBatch| batch.is_control() || batch.size_bytes() > ctx.config.batch_bytes_max;
     // Kafka allows an idempotent producer one batch per partition and request; so sequences are judged one by one.
     let is_one_of_many = |batch: &RecordBatch| batches.len() > 1 && batch.producer().is_some();
@@ -164,6 +179,7 @@ fn judge(ctx: &Context, proposals: &Proposals, batches: &[RecordBatch]) -> Resul
     }
     match ctx.log.producers().admit(&batches[0], ctx.log.start()) {
         Ok(Admission::Append) => Ok(Fate::Append),
+        Ok(Admission::Duplicate { end, .. }) if end <= forgotten_below => Ok(Fate::Append),
         Ok(Admission::Duplicate { base, end }) => Ok(Fate::Duplicate { base, end }),
         Err(error) => Err(Refusal::Sequence(error)),
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use crate::ids::Offset;
 use crate::log::Gone;
 use crate::log::log::Slice;
+use crate::quirk::Quirk;
 use crate::raft::context::{Context, batches_from};
 use crate::raft::role::leader::Leader;
 use crate::raft::role::leader::loads::Loading;
@@ -53,7 +54,7 @@ impl Leader {
 
     /// The disk has brought what a read asked for. What is committed never changes, so it still holds.
     pub(super) fn on_read_loaded(&mut self, ctx: &mut Context, read: ParkedRead, bytes: Result<Bytes, Gone>) {
-        let below = ctx.high_watermark.unwrap_or(ctx.log.start());
+        let below = readable_end(ctx);
         let batches = bytes.map(|bytes| batches_from(&bytes, read.from, below, read.limits.bytes_max));
         match batches {
             Ok(batches) if !batches.is_empty() => read.answer(ctx, batches),
@@ -69,7 +70,7 @@ impl Leader {
 
     /// Answers a read, or parks it while it has too little and may wait.
     fn serve_read(&mut self, ctx: &mut Context, read: ParkedRead, patience: Patience) {
-        let below = ctx.high_watermark.unwrap_or(ctx.log.start());
+        let below = readable_end(ctx);
         match ctx.log.read(read.from, below, read.limits.bytes_max) {
             Slice::Cold => self.load(ctx, Loading::Read(read)),
             Slice::Batches(batches) => {
@@ -86,7 +87,18 @@ impl Leader {
 
 impl ParkedRead {
     pub fn answer(self, ctx: &mut Context, batches: Vec<RecordBatch>) {
-        let (start, high_watermark) = (ctx.log.start(), ctx.high_watermark);
+        let (start, mut high_watermark) = (ctx.log.start(), ctx.high_watermark);
+        if ctx.quirks().has(Quirk::ReadsUncommitted) || ctx.quirks().has(Quirk::TellsEndAsHighWatermark) {
+            high_watermark = Some(ctx.log.end());
+        }
         ctx.answer(self.ticket, Answer::Records { batches, start, high_watermark });
     }
+}
+
+/// Where what consumers may read ends.
+fn readable_end(ctx: &Context) -> Offset {
+    if ctx.quirks().has(Quirk::ReadsUncommitted) {
+        return ctx.log.end();
+    }
+    ctx.high_watermark.unwrap_or(ctx.log.start())
 }
