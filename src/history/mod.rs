@@ -10,6 +10,7 @@
 //! calling a failed one open hides bugs. Who records a history keeps that mapping in one table (`client::outcome`).
 
 pub mod engine;
+pub mod format;
 pub mod model;
 pub mod objects;
 pub mod recorder;

@@ -83,6 +83,8 @@ pub enum Clock {
     Nanoseconds,
     /// Lines of the file, from 1: it tells the order and no times.
     Lines,
+    /// Places in an order of events that the file gives.
+    Events,
 }
 
 /// What an importer left out, since it cannot matter.
@@ -138,6 +140,7 @@ impl ObjectHistory {
         match (self.stamps.get(position as usize), self.clock) {
             (Some(&stamp), Clock::Nanoseconds) => format!("at {}", crate::time::Instant(stamp)),
             (Some(&stamp), Clock::Lines) => format!("at line {stamp}"),
+            (Some(&stamp), Clock::Events) => format!("at event {stamp}"),
             (None, _) => format!("at event {position}"),
         }
     }

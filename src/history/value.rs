@@ -36,6 +36,16 @@ pub fn word(number: u64) -> String {
     if number >> 32 == 0 { number.to_string() } else { name(number) }
 }
 
+/// The number of a value that [`name`] has named.
+pub fn parse(name: &str) -> Option<u64> {
+    if let Some(digits) = name.strip_prefix("foreign-") {
+        return u64::from_str_radix(digits, 16).ok().filter(|&number| is_foreign(number));
+    }
+    let (client, sequence) = name.strip_prefix('c')?.split_once('-')?;
+    let (client, sequence) = (client.parse().ok()?, sequence.parse().ok()?);
+    (client < 1 << 31).then(|| number(ClientId(client), sequence))
+}
+
 /// Writes what [`name`] returns.
 pub fn write_name(number: u64, out: &mut impl fmt::Write) -> fmt::Result {
     match number & FOREIGN {
@@ -74,5 +84,13 @@ mod tests {
         assert_eq!(name(number(ClientId(3), 17)), "c3-17");
         assert_eq!(name(number(ClientId(0), u32::MAX)), "c0-4294967295");
         assert_eq!(name(foreign(0x10)), "foreign-8000000000000010");
+    }
+
+    #[test]
+    fn a_name_says_the_number() {
+        for value in [number(ClientId(3), 17), number(ClientId((1 << 31) - 1), u32::MAX), foreign(0x10), 0] {
+            assert_eq!(parse(&name(value)), Some(value));
+        }
+        assert_eq!(["c3", "c2147483648-1", "foreign-1", "x"].map(parse), [None; 4]);
     }
 }

@@ -62,6 +62,8 @@ pub enum Anomaly {
     StaleTail,
     /// An append stands below what was known before it was asked.
     Reordered,
+    /// Two appends of one client stand in another order than it sent them. (Of producers alone.)
+    OutOfSequence,
     /// An answer that no log could have given.
     Unreadable,
 }
@@ -454,4 +456,4 @@ fn largest_offset(told: &Told) -> u64 {
 }
 
 /// Offsets have 62 bits here, so that sums of them do not overflow. (Kafka's have 63.)
-const OFFSET_MAX: u64 = 1 << 62;
+pub const OFFSET_MAX: u64 = 1 << 62;

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`log`] | a log whose operations carry offsets, while it happens, and says what is wrong in Kafka's words | O(n log n) |
 //! | [`sweep`] | the same of a finished history: yes or no | O(n) |
+//! | [`finished`] | a finished history of a log by both, and of its producers by [`producer`] | O(n) |
 //! | [`zones`] | registers whose written values are distinct | O(n log n) |
 //! | [`queue`] | queues whose elements are distinct | O(n log n) |
 //! | [`search`] | all objects | exponential in what is under way at once |
@@ -18,8 +19,10 @@
 pub mod bits;
 pub mod core;
 pub mod decide;
+pub mod finished;
 pub mod gaps;
 pub mod log;
+pub mod producer;
 pub mod proof;
 pub mod queue;
 pub mod search;

@@ -21,8 +21,11 @@ pub fn sentence(history: &ObjectHistory, all: &[Entry], core: &Core) -> String {
     match reason {
         Some(reason) => format!("{object}{reason}"),
         None => {
-            let list: Vec<String> = required.iter().map(|entry| words.told(entry)).collect();
-            format!("{object}no order explains these {}{}: {}", list.len(), words.before(core), list.join("; "))
+            let mut list: Vec<String> = required.iter().take(LIST_MAX).map(|entry| words.told(entry)).collect();
+            if required.len() > LIST_MAX {
+                list.push(format!("and {} more", required.len() - LIST_MAX));
+            }
+            format!("{object}no order explains these {}{}: {}", required.len(), words.before(core), list.join("; "))
         }
     }
 }
@@ -144,3 +147,6 @@ impl Words<'_> {
         }
     }
 }
+
+/// Operations that a sentence tells one by one.
+const LIST_MAX: usize = 6;

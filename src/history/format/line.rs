@@ -1,0 +1,205 @@
+//! One line of our JSON: its keys, each read as what it must be.
+
+use crate::history::format::edn::Cursor;
+use crate::history::format::names::{Form, Values};
+use crate::history::format::wrong::Bad;
+use crate::history::value;
+
+/// What an operation came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::history::format) enum End {
+    /// It happened.
+    Ok,
+    /// It did not.
+    Failed,
+    /// Nobody knows.
+    Open,
+    /// It found something else.
+    Refused,
+    /// Nothing could have answered so.
+    Unreadable,
+}
+
+/// One line.
+#[derive(Clone, Debug, Default)]
+pub(in crate::history::format) struct Line {
+    /// Of the file, in its first line.
+    pub(in crate::history::format) version: Option<u64>,
+    /// Who asked.
+    pub(in crate::history::format) client: Option<u32>,
+    /// When.
+    pub(in crate::history::format) invoked: Option<u64>,
+    /// When it was answered.
+    pub(in crate::history::format) returned: Option<u64>,
+    /// What was asked.
+    pub(in crate::history::format) f: Option<String>,
+    /// What it came to.
+    pub(in crate::history::format) end_of: Option<End>,
+    /// Of which object.
+    pub(in crate::history::format) key: Option<Form>,
+    /// What was written or found.
+    pub(in crate::history::format) value: Option<Form>,
+    /// What a compare-and-set expects.
+    pub(in crate::history::format) from: Option<Form>,
+    /// What it would leave.
+    pub(in crate::history::format) to: Option<Form>,
+    /// What it found.
+    pub(in crate::history::format) found: Option<Form>,
+    /// Offsets and values; of an append, values alone.
+    pub(in crate::history::format) values: Option<Vec<(u64, u64)>>,
+    /// Where a read begins.
+    pub(in crate::history::format) from_offset: Option<u64>,
+    /// Where it stands.
+    pub(in crate::history::format) offset: Option<u64>,
+    /// Where the log ends.
+    pub(in crate::history::format) end: Option<u64>,
+    /// Where a read ends.
+    pub(in crate::history::format) next: Option<u64>,
+    /// What was wrong with the answer.
+    pub(in crate::history::format) reason: Option<String>,
+}
+
+impl Line {
+    /// Reads it, from brace to brace.
+    pub(in crate::history::format) fn read(cursor: &mut Cursor<'_>, values: &mut Values) -> Result<Line, Bad> {
+        let mut line = Line::default();
+        cursor.pass();
+        while cursor.peek()? != Some(b'}') {
+            if cursor.peek()? != Some(b'"') {
+                return Err(cursor.wrong("a key in quotes, or `}`"));
+            }
+            let key = cursor.string()?;
+            if cursor.peek()? != Some(b':') {
+                return Err(cursor.wrong("`:` and a value"));
+            }
+            cursor.pass();
+            match &*key {
+                "kraftbed_history" => line.version = natural(cursor)?,
+                "client" => line.client = client(cursor)?,
+                "invoked" => line.invoked = natural(cursor)?,
+                "returned" => line.returned = natural(cursor)?,
+                "f" => line.f = Some(string(cursor)?),
+                "outcome" => line.end_of = Some(End::read(cursor)?),
+                "key" => line.key = Some(cursor.form(values)?),
+                "value" => line.value = Some(cursor.form(values)?),
+                "from" => {
+                    line.from_offset = natural(&mut cursor.clone()).ok().flatten();
+                    line.from = Some(cursor.form(values)?);
+                }
+                "to" => line.to = Some(cursor.form(values)?),
+                "found" => line.found = Some(cursor.form(values)?),
+                "values" => line.values = Some(log_values(cursor)?),
+                "offset" => line.offset = natural(cursor)?,
+                "end" => line.end = natural(cursor)?,
+                "next" => line.next = natural(cursor)?,
+                "reason" => line.reason = Some(string(cursor)?),
+                _ => cursor.skip()?,
+            }
+        }
+        cursor.pass();
+        Ok(line)
+    }
+
+    /// What was asked.
+    pub(in crate::history::format) fn name(&self) -> String {
+        self.f.clone().unwrap_or_default()
+    }
+
+    /// Appends of several values, tails, reads from an offset on.
+    pub(in crate::history::format) fn is_of_log(&self) -> bool {
+        match self.f.as_deref() {
+            Some("append") => self.values.is_some(),
+            Some("tail") => true,
+            Some("read") => self.from.is_some(),
+            _ => false,
+        }
+    }
+}
+
+impl End {
+    fn read(cursor: &mut Cursor<'_>) -> Result<End, Bad> {
+        cursor.peek()?;
+        let at = cursor.at();
+        match string(cursor)?.as_str() {
+            "ok" => Ok(End::Ok),
+            "failed" => Ok(End::Failed),
+            "open" => Ok(End::Open),
+            "refused" => Ok(End::Refused),
+            "unreadable" => Ok(End::Unreadable),
+            other => Err(Bad::expected(at, "ok, failed, open, refused or unreadable", format!("\"{other}\""))),
+        }
+    }
+}
+
+/// A number that is not negative, or `null`.
+fn natural(cursor: &mut Cursor<'_>) -> Result<Option<u64>, Bad> {
+    cursor.peek()?;
+    let at = cursor.at();
+    let token = cursor.token();
+    match std::str::from_utf8(token).ok().and_then(|token| token.parse().ok()) {
+        Some(number) => Ok(Some(number)),
+        None if token == b"null" => Ok(None),
+        None => Err(Cursor::new_at(cursor, at).wrong("a whole number")),
+    }
+}
+
+fn client(cursor: &mut Cursor<'_>) -> Result<Option<u32>, Bad> {
+    cursor.peek()?;
+    let at = cursor.at();
+    let wrong = || Cursor::new_at(cursor, at).wrong("the number of a client, below 4294967296");
+    match natural(&mut cursor.clone())? {
+        Some(number) => {
+            let client = u32::try_from(number).map_err(|_| wrong())?;
+            cursor.token();
+            Ok(Some(client))
+        }
+        None => Err(wrong()),
+    }
+}
+
+fn string(cursor: &mut Cursor<'_>) -> Result<String, Bad> {
+    match cursor.peek()? {
+        Some(b'"') => Ok(cursor.string()?.into_owned()),
+        _ => Err(cursor.wrong("a string")),
+    }
+}
+
+/// `["c0-1", 7]`, or `[[4, "c0-1"], [5, 7]]`.
+fn log_values(cursor: &mut Cursor<'_>) -> Result<Vec<(u64, u64)>, Bad> {
+    let mut values = Vec::new();
+    if cursor.peek()? != Some(b'[') {
+        return Err(cursor.wrong("an array of values"));
+    }
+    cursor.pass();
+    while cursor.peek()? != Some(b']') {
+        if cursor.peek()? != Some(b'[') {
+            values.push((0, log_value(cursor)?));
+            continue;
+        }
+        cursor.pass();
+        let wrong = cursor.wrong("an offset");
+        let offset = natural(cursor)?.ok_or(wrong)?;
+        let value = log_value(cursor)?;
+        if cursor.peek()? != Some(b']') {
+            return Err(cursor.wrong("`]` after an offset and a value"));
+        }
+        cursor.pass();
+        values.push((offset, value));
+    }
+    cursor.pass();
+    Ok(values)
+}
+
+fn log_value(cursor: &mut Cursor<'_>) -> Result<u64, Bad> {
+    const EXPECTED: &str = "a number, or a value such as \"c3-17\"";
+    let next = cursor.peek()?;
+    let at = cursor.at();
+    let wrong = |cursor: &Cursor<'_>| Cursor::new_at(cursor, at).wrong(EXPECTED);
+    match next {
+        Some(b'"') => {
+            let name = cursor.string()?;
+            value::parse(&name).ok_or_else(|| wrong(cursor))
+        }
+        _ => natural(cursor).ok().flatten().ok_or_else(|| wrong(cursor)),
+    }
+}

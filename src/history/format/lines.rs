@@ -1,0 +1,342 @@
+//! Our own format: JSON lines, one operation each, written by every run and read back without loss.
+//!
+//! ```text
+//! {"kraftbed_history":1,"clock":"nanoseconds"}
+//! {"index":0,"client":3,"invoked":1200,"returned":3400,"f":"append","values":["c3-0","c3-1"],"outcome":"ok","offset":7}
+//! {"index":1,"client":4,"invoked":1300,"returned":null,"f":"append","values":["c4-0"],"outcome":"open"}
+//! {"index":2,"client":4,"invoked":1400,"returned":1500,"f":"tail","outcome":"ok","end":9}
+//! {"index":3,"client":5,"invoked":1600,"returned":1700,"f":"read","from":7,"outcome":"ok","values":[[7,"c3-0"],[8,"c3-1"]],"next":9}
+//! {"index":4,"client":5,"invoked":1800,"returned":1900,"f":"tail","outcome":"unreadable","reason":"bytes that are no records"}
+//! ```
+//!
+//! The first line may be missing. `invoked` and `returned` are nanoseconds of one clock; `returned` is `null` for an operation that
+//! was never answered. `outcome`:
+//!
+//! | | |
+//! |---|---|
+//! | `ok` | it happened between `invoked` and `returned` |
+//! | `failed` | it did not happen and never will |
+//! | `open` | it may happen at any time after `invoked`, or never |
+//! | `refused` | of a `cas`: it found something other than what it expected |
+//! | `unreadable` | it was answered with what nothing could have answered, for a `reason` |
+//!
+//! Values of a log are numbers below 2⁶⁴ or `c3-17`, value 17 of client 3; `foreign-…` is one that no client appended. An operation
+//! on an object has a `key`, if there are several of them, and a `value`:
+//!
+//! ```text
+//! {"client":1,"invoked":10,"returned":20,"f":"put","key":"a","value":5,"outcome":"ok"}
+//! {"client":2,"invoked":15,"returned":30,"f":"get","key":"a","value":5,"outcome":"ok"}
+//! {"client":1,"invoked":35,"returned":40,"f":"cas","key":"a","from":5,"to":6,"found":5,"outcome":"ok"}
+//! ```
+//!
+//! `f` is one of read, write, cas; get, put, append; enqueue, dequeue; add, remove, contains (with `found`: true or false); acquire,
+//! release. `value` is what was written, or what was found; of a `read` that found a whole set, an array. A `cas` that is `ok` and
+//! `found` something other than `from` changed nothing. Keys that are not known are passed over.
+
+use std::fmt::Write;
+
+use hashbrown::HashTable;
+
+use crate::history::format::edn::Cursor;
+use crate::history::format::intervals::{Interval, place};
+use crate::history::format::keys;
+use crate::history::format::line::{End, Line};
+use crate::history::format::names::{Form, NOTHING, Values};
+use crate::history::format::pair::{self, Keys, Kind, Said, bare, initial_of, say};
+use crate::history::format::wrong::{Bad, Wrong};
+use crate::history::format::{Dialect, Subject};
+use crate::history::objects::{Action, Clock, NIL, ObjectHistory};
+use crate::history::{Ask, ClientId, Model, Operation, Outcome, Told, value};
+use crate::time::Instant;
+
+/// The first line of a file.
+pub const HEADER: &str = "{\"kraftbed_history\":1,\"clock\":\"nanoseconds\"}\n";
+
+/// Writes the line of an operation.
+pub fn write(index: usize, operation: &Operation, line: &mut String) {
+    // A string takes everything.
+    let _ = write_line(index, operation, line);
+}
+
+fn write_line(index: usize, operation: &Operation, line: &mut String) -> std::fmt::Result {
+    let Operation { client, ask, invoked, returned, outcome } = operation;
+    write!(line, "{{\"index\":{index},\"client\":{client},\"invoked\":{},\"returned\":", invoked.0)?;
+    match returned {
+        Some(at) => write!(line, "{}", at.0)?,
+        None => line.push_str("null"),
+    }
+    match ask {
+        Ask::Append { values } => {
+            line.push_str(",\"f\":\"append\",\"values\":[");
+            for (place, &value) in values.iter().enumerate() {
+                line.push_str(if place == 0 { "\"" } else { ",\"" });
+                value::write_name(value, line)?;
+                line.push('"');
+            }
+            line.push(']');
+        }
+        Ask::Tail => line.push_str(",\"f\":\"tail\""),
+        Ask::Read { from } => write!(line, ",\"f\":\"read\",\"from\":{from}")?,
+        Ask::Get { .. } | Ask::Put { .. } | Ask::Cas { .. } => keys::write_ask(ask, line)?,
+    }
+    match outcome {
+        Outcome::Ok(told) => write_told(told, line)?,
+        Outcome::Failed => line.push_str(",\"outcome\":\"failed\""),
+        Outcome::Open => line.push_str(",\"outcome\":\"open\""),
+    }
+    line.push_str("}\n");
+    Ok(())
+}
+
+fn write_told(told: &Told, line: &mut String) -> std::fmt::Result {
+    match told {
+        Told::Appended { offset } => write!(line, ",\"outcome\":\"ok\",\"offset\":{offset}"),
+        Told::Tail { end } => write!(line, ",\"outcome\":\"ok\",\"end\":{end}"),
+        Told::Read { values, next } => {
+            line.push_str(",\"outcome\":\"ok\",\"values\":[");
+            for (place, &(offset, value)) in values.iter().enumerate() {
+                write!(line, "{}[{offset},\"", if place == 0 { "" } else { "," })?;
+                value::write_name(value, line)?;
+                line.push_str("\"]");
+            }
+            write!(line, "],\"next\":{next}")
+        }
+        Told::Got { .. } | Told::Put { .. } | Told::Compared { .. } => keys::write_told(told, line),
+        Told::Unreadable { reason } => {
+            line.push_str(",\"outcome\":\"unreadable\",\"reason\":");
+            write_text(reason, line)
+        }
+    }
+}
+
+fn write_text(text: &str, line: &mut String) -> std::fmt::Result {
+    line.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => {
+                line.push('\\');
+                line.push(letter);
+            }
+            control if control < ' ' => write!(line, "\\u{:04x}", u32::from(control))?,
+            other => line.push(other),
+        }
+    }
+    line.push('"');
+    Ok(())
+}
+
+/// Reads a file; also how many operations were asked for.
+pub fn read(bytes: &[u8], model: Option<Model>, dialect: &Dialect) -> Result<(Subject, u64), Bad> {
+    let mut cursor = Cursor::new(bytes, 0);
+    let (mut log, mut objects) = (Log::default(), Vec::new());
+    let mut values = Values::default();
+    let (mut count, mut is_of_log) = (0, false);
+    while let Some(next) = cursor.peek()? {
+        if next != b'{' {
+            return Err(
+                cursor.wrong("an operation such as {\"client\":3,\"invoked\":10,\"returned\":20,\"f\":\"tail\",…}")
+            );
+        }
+        let at = cursor.at();
+        let line = Line::read(&mut cursor, &mut values)?;
+        match line.version {
+            Some(1) => continue,
+            Some(version) => return Err(Bad { at, wrong: Wrong::UnknownVersion { version } }),
+            None => count += 1,
+        }
+        if line.is_of_log() {
+            is_of_log = true;
+            log.push(line, at)?;
+        } else {
+            log.operations.extend(keys::operation(&line, &values));
+            objects.push((at, line));
+        }
+    }
+    // Whoever says what it is about means that part alone.
+    let wants_log = model.is_none_or(|model| matches!(model, Model::Log | Model::Producer));
+    let wants_objects = model.is_none_or(|model| !matches!(model, Model::Log | Model::Producer));
+    let mismatch =
+        |name: String| Err(Bad { at: 0, wrong: Wrong::NotOfModel { name, model: model.unwrap_or(Model::Log) } });
+    let mut subject = Subject::default();
+    if wants_log && (is_of_log || objects.is_empty()) {
+        subject.log_model = Some(model.unwrap_or(Model::Log));
+        subject.log = log.operations;
+    } else if !wants_objects {
+        return mismatch(objects.first().map(|(_, line)| line.name()).unwrap_or_default());
+    } else if objects.is_empty() && is_of_log {
+        return mismatch("append".to_owned());
+    } else {
+        subject.log = log.operations;
+    }
+    if wants_objects && !objects.is_empty() {
+        let model = match model {
+            Some(model) => model,
+            None => model_of(&objects)?,
+        };
+        subject.objects = Some(Box::new(history(&objects, model, values, dialect)?));
+    }
+    Ok((subject, count))
+}
+
+/// The operations of a log.
+#[derive(Debug, Default)]
+struct Log {
+    operations: Vec<Operation>,
+    /// Values that were appended.
+    appended: HashTable<u64>,
+}
+
+impl Log {
+    fn push(&mut self, line: Line, at: usize) -> Result<(), Bad> {
+        let missing = |what| Bad { at, wrong: Wrong::Missing { what } };
+        let end = line.end_of.ok_or_else(|| missing("\"outcome\""))?;
+        let ask = match line.f.as_deref() {
+            Some("append") => {
+                let values = line.values.as_deref().ok_or_else(|| missing("\"values\""))?;
+                let values: Vec<u64> = values.iter().map(|&(_, value)| value).collect();
+                values.iter().try_for_each(|&value| self.append(value)).map_err(|wrong| Bad { at, wrong })?;
+                Ask::Append { values }
+            }
+            Some("tail") => Ask::Tail,
+            _ => Ask::Read { from: line.from_offset.ok_or_else(|| missing("an offset in \"from\""))? },
+        };
+        let outcome = match (end, &ask) {
+            (End::Failed, _) => Outcome::Failed,
+            (End::Open, _) => Outcome::Open,
+            (End::Unreadable, _) => Outcome::Ok(Told::Unreadable { reason: line.reason.unwrap_or_default() }),
+            (End::Refused, _) => {
+                return Err(Bad::expected(at, "ok, failed, open or unreadable of a log", "refused"));
+            }
+            (End::Ok, Ask::Append { .. }) => {
+                Outcome::Ok(Told::Appended { offset: line.offset.ok_or_else(|| missing("\"offset\""))? })
+            }
+            (End::Ok, Ask::Tail) => Outcome::Ok(Told::Tail { end: line.end.ok_or_else(|| missing("\"end\""))? }),
+            (End::Ok, _) => {
+                let values = line.values.ok_or_else(|| missing("\"values\""))?;
+                Outcome::Ok(Told::Read { values, next: line.next.ok_or_else(|| missing("\"next\""))? })
+            }
+        };
+        let invoked = Instant(line.invoked.ok_or_else(|| missing("\"invoked\""))?);
+        let returned = line.returned.map(Instant);
+        if matches!(outcome, Outcome::Ok(_)) && returned.is_none() {
+            return Err(missing("\"returned\""));
+        }
+        if returned.is_some_and(|returned| returned < invoked) {
+            return Err(Bad { at, wrong: Wrong::Backwards });
+        }
+        let client = ClientId(line.client.ok_or_else(|| missing("\"client\""))?);
+        self.operations.push(Operation { client, ask, invoked, returned, outcome });
+        Ok(())
+    }
+
+    fn append(&mut self, value: u64) -> Result<(), Wrong> {
+        if self.appended.find(spread(value), |&other| other == value).is_some() {
+            return Err(Wrong::AppendedTwice { value: value::name(value) });
+        }
+        self.appended.insert_unique(spread(value), value, |&value| spread(value));
+        Ok(())
+    }
+}
+
+fn model_of(objects: &[(usize, Line)]) -> Result<Model, Bad> {
+    let mut deeds = Vec::with_capacity(objects.len());
+    for (at, line) in objects {
+        deeds.push((*at, deed(*at, line)?, matches!(line.value, Some(Form::Row(..)))));
+    }
+    pair::model_of(&deeds)
+}
+
+fn deed(at: usize, line: &Line) -> Result<pair::Deed, Bad> {
+    let name = line.f.as_deref().ok_or(Bad { at, wrong: Wrong::Missing { what: "\"f\"" } })?;
+    pair::Deed::parse(name.as_bytes())
+        .ok_or_else(|| Bad { at, wrong: Wrong::UnknownOperation { name: name.to_owned() } })
+}
+
+/// The history of operations on objects.
+fn history(
+    objects: &[(usize, Line)],
+    model: Model,
+    mut values: Values,
+    dialect: &Dialect,
+) -> Result<ObjectHistory, Bad> {
+    let mut history = ObjectHistory::new(model, Clock::Nanoseconds);
+    let (mut keys, mut intervals) = (Keys::default(), Vec::with_capacity(objects.len()));
+    for (at, line) in objects {
+        let (at, deed) = (*at, deed(*at, line)?);
+        let missing = |what| Bad { at, wrong: Wrong::Missing { what } };
+        let process = line.client.ok_or_else(|| missing("\"client\""))?;
+        let invoked = line.invoked.ok_or_else(|| missing("\"invoked\""))?;
+        let (action, a, b, is_open) =
+            match said(deed, line, model, dialect, &mut values).map_err(|wrong| Bad { at, wrong })? {
+                Said::Did(action, a, b) => (action, a, b, false),
+                Said::MayDo(action, a, b) => (action, a, b, true),
+                Said::Failed => {
+                    history.dropped.failed += 1;
+                    continue;
+                }
+                Said::Nothing => {
+                    history.dropped.silent += 1;
+                    continue;
+                }
+            };
+        let returned = if is_open { None } else { Some(line.returned.ok_or_else(|| missing("\"returned\""))?) };
+        if returned.is_some_and(|returned| returned < invoked) {
+            return Err(Bad { at, wrong: Wrong::Backwards });
+        }
+        let a = if action == Action::Elements { pair::list(&mut history, a, &mut values) } else { values.name_of(a) };
+        let key = line.key.map_or(NIL, |key| values.name_of(key));
+        let key = keys.key(key, &values, &mut history.keys);
+        intervals.push(Interval { action, a, b: values.name_of(b), key, process, invoked, returned });
+    }
+    history.initial = initial_of(model, dialect, &mut values);
+    place(&mut history, &intervals);
+    if history.entries.iter().any(|entry| entry.action == Action::Append) {
+        bare(&mut history, &mut values)?;
+    }
+    history.values = values.names;
+    Ok(history)
+}
+
+fn said(deed: pair::Deed, line: &Line, model: Model, dialect: &Dialect, values: &mut Values) -> Result<Said, Wrong> {
+    let missing = |what| Wrong::Missing { what };
+    let kind = match line.end_of.ok_or(missing("\"outcome\""))? {
+        End::Ok => Kind::Ok,
+        End::Failed | End::Refused => Kind::Fail,
+        End::Open => Kind::Info,
+        End::Unreadable => {
+            return Err(Wrong::Expected {
+                expected: "ok, failed, open or refused of an object",
+                found: "unreadable".into(),
+            });
+        }
+    };
+    let (given, told) = match deed {
+        pair::Deed::Cas => {
+            let from = line.from.ok_or(missing("\"from\""))?;
+            let to = line.to.ok_or(missing("\"to\""))?;
+            match (line.end_of, line.found) {
+                // It was told what was there: that is a read.
+                (Some(End::Ok | End::Refused), Some(found)) if found != from => {
+                    return Ok(Said::Did(Action::Read, found, NOTHING));
+                }
+                (Some(End::Refused), _) => return Ok(Said::Did(Action::Refused, from, NOTHING)),
+                _ => (values.row(&[from, to]), NOTHING),
+            }
+        }
+        pair::Deed::Contains => (line.value.ok_or(missing("\"value\""))?, line.found.unwrap_or(NOTHING)),
+        pair::Deed::Read | pair::Deed::Get | pair::Deed::Dequeue => {
+            let told = line.value.unwrap_or(NOTHING);
+            if kind == Kind::Ok && line.value.is_none() {
+                return Err(missing("\"value\""));
+            }
+            (NOTHING, told)
+        }
+        pair::Deed::Acquire | pair::Deed::Release => (NOTHING, NOTHING),
+        _ => (line.value.ok_or(missing("\"value\""))?, NOTHING),
+    };
+    say(deed, given, Some((kind, told)), model, dialect, values)
+}
+
+fn spread(value: u64) -> u64 {
+    (value ^ value >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

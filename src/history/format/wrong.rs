@@ -1,0 +1,136 @@
+//! What can be wrong with a file, and where.
+
+use std::fmt;
+
+use crate::history::Model;
+
+/// A file that is no history, or not one that can be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is wrong there.
+    pub wrong: Wrong,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
+pub enum Wrong {
+    /// Something else was due.
+    Expected { expected: &'static str, found: String },
+    /// Text that is not UTF-8.
+    NotText,
+    /// Forms within forms, beyond all measure.
+    Nested,
+    /// More than 4 GiB.
+    TooLarge,
+    /// There is nothing in it.
+    Empty,
+    /// No format looks like this.
+    UnknownFormat,
+    /// An operation without this.
+    Missing { what: &'static str },
+    /// An operation that nobody here knows.
+    UnknownOperation { name: String },
+    /// A version of our own format that is not known here.
+    UnknownVersion { version: u64 },
+    /// An operation of one thing in a history of another.
+    NotOfModel { name: String, model: Model },
+    /// Operations of different things, and nobody said which is meant.
+    Mixed { name: String, other: String },
+    /// A process asks again before it was answered.
+    AsksTwice { process: u32, line: usize },
+    /// An answer to nothing.
+    NeverAsked { process: u32 },
+    /// An answer to something else.
+    OtherAnswer { asked: String, answered: String },
+    /// A return before its call.
+    Backwards,
+    /// A value of a log that was appended before.
+    AppendedTwice { value: String },
+    /// Values of unknown outcome may stand below this offset in too many ways.
+    TooManyHoles { end: u64 },
+    /// The text "nil" where texts grow: it could not be told from nothing.
+    TextNil,
+}
+
+/// What is wrong, and how many bytes into the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// Byte offset.
+    pub at: usize,
+    /// What.
+    pub wrong: Wrong,
+}
+
+impl Bad {
+    /// Something else was due there.
+    pub fn expected(at: usize, expected: &'static str, found: impl Into<String>) -> Bad {
+        Bad { at, wrong: Wrong::Expected { expected, found: found.into() } }
+    }
+
+    /// The error with its line and column.
+    pub fn located(self, bytes: &[u8]) -> ParseError {
+        let before = &bytes[..self.at.min(bytes.len())];
+        let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let column = before[start..].iter().filter(|&&byte| byte & 0xc0 != 0x80).count() + 1;
+        ParseError { line: line_of(bytes, self.at), column, wrong: self.wrong }
+    }
+}
+
+/// The line of a byte, from 1.
+pub fn line_of(bytes: &[u8], at: usize) -> usize {
+    newlines(&bytes[..at.min(bytes.len())]) + 1
+}
+
+/// How many lines end in these bytes.
+pub fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.wrong)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Expected { expected, found } => write!(f, "expected {expected}, found {found}"),
+            Wrong::NotText => f.write_str("this is not UTF-8"),
+            Wrong::Nested => write!(f, "more than {} forms within each other", crate::history::format::edn::DEPTH_MAX),
+            Wrong::TooLarge => f.write_str("a history has at most 4 GiB"),
+            Wrong::Empty => f.write_str("the file is empty; --format says that no operations are meant"),
+            Wrong::UnknownFormat => f.write_str(
+                "no known format looks like this: Jepsen's or Knossos' EDN, lines of a Jepsen log, Porcupine's key-value maps, \
+                 eight columns, or JSON lines",
+            ),
+            Wrong::Missing { what } => write!(f, "an operation without {what}"),
+            Wrong::UnknownOperation { name } => write!(f, "the operation {name} is not known"),
+            Wrong::UnknownVersion { version } => write!(f, "version {version} of JSON lines is not known"),
+            Wrong::NotOfModel { name, model } => write!(f, "{name} is no operation of a {model}"),
+            Wrong::Mixed { name, other } => {
+                write!(f, "{name} and {other} are operations of different things: --model says which is meant")
+            }
+            Wrong::AsksTwice { process, line } => {
+                write!(f, "process {process} asks before it was answered what it asked in line {line}")
+            }
+            Wrong::NeverAsked { process } => write!(f, "process {process} is answered, and had asked nothing"),
+            Wrong::OtherAnswer { asked, answered } => write!(f, "{answered} does not answer {asked}"),
+            Wrong::Backwards => f.write_str("the operation returned before it was called"),
+            Wrong::AppendedTwice { value } => {
+                write!(f, "value {value} is appended twice: it must be unique, or one offset could not be told from another")
+            }
+            Wrong::TooManyHoles { end } => {
+                write!(f, "too many values of unknown outcome may stand below offset {end} to tell which the hash means")
+            }
+            Wrong::TextNil => f.write_str("the text \"nil\" cannot be told from nothing"),
+        }
+    }
+}
