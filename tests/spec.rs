@@ -9,6 +9,8 @@ mod client;
 mod dump;
 #[path = "spec/history.rs"]
 mod history;
+#[path = "spec/importers.rs"]
+mod importers;
 #[path = "spec/log.rs"]
 mod log;
 #[path = "spec/node.rs"]

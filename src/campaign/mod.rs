@@ -4,6 +4,7 @@
 //! callback and returns plain data; printing is the business of `cli`.
 
 pub mod bench;
+pub mod check;
 pub mod coverage;
 pub mod hunt;
 pub mod index;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::history::Operation;
+use crate::history::format::lines;
 use crate::outcome::Verdict;
 use crate::report;
 use crate::scenario::plan::Plan;
@@ -81,8 +82,9 @@ fn resolved(plan: &Plan, finished: &Finished) -> Plan {
 
 /// Writes a history into a file, a line for each operation.
 pub fn write_history(file: &Path, history: &[Operation]) -> Result<(), WriteError> {
-    let lines: String = history.iter().enumerate().map(|(index, operation)| history_line(index, operation)).collect();
-    put(file, lines.as_bytes())
+    let mut text = lines::HEADER.to_owned();
+    history.iter().enumerate().for_each(|(index, operation)| lines::write(index, operation, &mut text));
+    put(file, text.as_bytes())
 }
 
 /// A panic of a node is a verdict, not a message on the terminal.
@@ -134,18 +136,6 @@ fn verdict(plan: &Plan, finished: &Finished, replay: &str) -> serde_json::Value 
         "plants": plan.quirks.iter().map(|quirk| quirk.name()).collect::<Vec<_>>(),
         "faults": outcome.doses.iter().map(|(kind, count)| (kind.name(), *count)).collect::<std::collections::BTreeMap<_, _>>(),
     })
-}
-
-fn history_line(index: usize, operation: &Operation) -> String {
-    let line = json!({
-        "index": index,
-        "client": operation.client.0,
-        "invoked": operation.invoked.0,
-        "returned": operation.returned.map(|at| at.0),
-        "ask": format!("{:?}", operation.ask),
-        "outcome": format!("{:?}", operation.outcome),
-    });
-    format!("{line}\n")
 }
 
 fn summary(plan: &Plan, finished: &Finished) -> String {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::bench;
+use crate::cli::check;
 use crate::cli::dump_log;
 use crate::cli::hunt;
 use crate::cli::list;
@@ -39,6 +40,8 @@ enum Command {
     Hunt(hunt::Arguments),
     /// A run that was kept, as one page.
     Report(report::Arguments),
+    /// Are recorded histories linearizable?
+    Check(check::Arguments),
     /// What exists, a line each.
     List(list::Arguments),
     /// One real node on real ports.
@@ -83,6 +86,7 @@ fn run(command: Command) -> ExitCode {
         Command::Sweep(arguments) => ended(sweep::run(&arguments)),
         Command::Hunt(arguments) => ended(hunt::run(&arguments)),
         Command::Report(arguments) => ended(report::run(&arguments)),
+        Command::Check(arguments) => ended(check::run(&arguments)),
         Command::List(arguments) => ended(list::run(&arguments)),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::ProducerPerfTest(arguments) => producer_perf_test::run(&arguments),

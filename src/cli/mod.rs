@@ -1,6 +1,7 @@
 //! Arguments, call, print. One file per command; no logic.
 
 pub mod bench;
+pub mod check;
 mod command;
 pub mod dump_log;
 pub mod environment;

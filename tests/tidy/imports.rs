@@ -52,8 +52,8 @@ pub const CRATES: &[(&str, &str)] = &[
     ("rand_core", "prng"),
     // Batches are checksummed; the simulator folds payloads into its digest by the same sum, which processors have built in.
     ("crc32c", "record sim"),
-    // The codecs of compressed batches.
-    ("flate2", "record"),
+    // The codecs of compressed batches; histories may be gzipped too.
+    ("flate2", "record campaign/check"),
     ("snap", "record"),
     ("lz4_flex", "record"),
     ("ruzstd", "record"),
@@ -72,8 +72,8 @@ pub const CRATES: &[(&str, &str)] = &[
     ("hashbrown", "history"),
     // Sockets, signals, terminals; and the bare processes that a quorum is measured beside.
     ("mio", "server campaign/bench"),
-    // What std lacks and a safe call has: allocating a file ahead, keepalive, SIGTERM.
-    ("rustix", "server campaign/bench"),
+    // What std lacks and a safe call has: allocating a file ahead, keepalive, SIGTERM, the CPU time of this process.
+    ("rustix", "server campaign/bench campaign/check"),
     ("signal_hook", "server cli"),
     ("clap", "cli"),
     ("indicatif", "cli"),

@@ -6,9 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use kraftbed::history::engine::finished;
 use kraftbed::history::engine::log::{Anomaly, check};
-use kraftbed::history::value::number;
-use kraftbed::history::{Ask, ClientId, Operation, Outcome, Told};
+use kraftbed::history::engine::sweep::{LogHistory, is_legal};
+use kraftbed::history::format::{Hints, import, lines};
+use kraftbed::history::value::{foreign, number};
+use kraftbed::history::{Ask, ClientId, Model, Operation, Outcome, Told};
 use kraftbed::prng::Prng;
 use kraftbed::time::Instant;
 
@@ -120,7 +123,7 @@ fn a_violation_names_the_operations_in_words() {
 }
 
 #[test]
-fn the_monitor_agrees_with_brute_force() {
+fn monitor_and_sweep_agree_with_brute_force() {
     let mut prng = Prng::new(5, 0);
     let (mut legal, mut illegal) = (0, 0);
     for case in 0..60_000 {
@@ -128,9 +131,55 @@ fn the_monitor_agrees_with_brute_force() {
         let expected = is_explained(&history);
         let found = check(&history);
         assert_eq!(found.is_ok(), expected, "case {case}: {found:?}\n{history:?}");
+        // What no log could have answered the sweep does not take.
+        let swept = LogHistory::of(&history).and_then(|history| is_legal(&history));
+        assert_eq!(swept.unwrap_or(false), expected, "case {case}: {swept:?}\n{history:?}");
         if expected { legal += 1 } else { illegal += 1 }
     }
     assert!(legal > 5_000 && illegal > 5_000, "{legal} legal and {illegal} illegal histories");
+}
+
+#[test]
+fn what_is_written_in_json_lines_is_read_back() {
+    let mut prng = Prng::new(6, 0);
+    for case in 0..2_000 {
+        let mut history = random_history(&mut prng);
+        history.push(operation(Ask::Tail, Outcome::Failed, 90, 91));
+        history.push(append(foreign(case), Outcome::Open, u64::MAX, 0));
+        // Those by key too, whatever is between them.
+        let mut by_key = |ask: Ask, told: Told| history.push(operation(ask, Outcome::Ok(told), case, case + 1));
+        by_key(Ask::Get { key: 3 }, Told::Got { value: None });
+        by_key(Ask::Get { key: 4 }, Told::Got { value: Some(foreign(case)) });
+        by_key(Ask::Put { key: 3, value: number(ClientId(2), 7) }, Told::Put { offset: case });
+        by_key(
+            Ask::Cas { key: 3, from: None, to: 5 },
+            Told::Compared { offset: 9, found: Some(number(ClientId(2), 7)) },
+        );
+        by_key(Ask::Cas { key: 3, from: Some(6), to: 5 }, Told::Compared { offset: 9, found: None });
+        history.push(operation(Ask::Put { key: u32::MAX, value: 1 }, Outcome::Open, 1, 0));
+        history.push(operation(Ask::Cas { key: 9, from: Some(1), to: 2 }, Outcome::Failed, 1, 2));
+        let reason = "a \"quoted\" \\ reason\n\u{1}, é".to_owned();
+        history.push(operation(Ask::Read { from: 3 }, Outcome::Ok(Told::Unreadable { reason }), 92, 93));
+        let mut text = lines::HEADER.to_owned();
+        history.iter().enumerate().for_each(|(index, operation)| lines::write(index, operation, &mut text));
+        let imported = import(text.as_bytes(), &Hints::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(imported.subject.log, history, "{text}");
+    }
+}
+
+#[test]
+fn a_producer_sends_in_order() {
+    let acked =
+        |client, value, offset, invoked| Operation { client: ClientId(client), ..appended(value, offset, invoked, 9) };
+    let judge =
+        |history: &[Operation]| finished::check(history, Model::Producer).map_err(|violation| violation.operations);
+    // At one time, the order of the history is the order in which they were sent.
+    assert_eq!(judge(&[acked(1, 1, 0, 1), acked(2, 2, 1, 1), acked(1, 3, 2, 1)]), Ok(()));
+    assert_eq!(judge(&[acked(1, 1, 2, 1), acked(2, 2, 1, 1), acked(1, 3, 0, 1)]), Err(vec![0, 2]));
+    let open = append(5, Outcome::Open, 1, 0);
+    let seen = read(0, &[(4, 5)], 5, 10, 11);
+    assert_eq!(judge(&[open.clone(), acked(1, 3, 5, 2), seen.clone()]), Ok(()));
+    assert_eq!(judge(&[acked(1, 3, 5, 0), open, seen]), Err(vec![0, 1]));
 }
 
 /// Up to six operations at distinct times, with answers from one log that is lied about now and then.

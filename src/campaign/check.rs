@@ -1,0 +1,371 @@
+//! `check`: histories from files, each decided in its parts, on several threads, under a budget.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are read and budgets are in real time")]
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use flate2::bufread::MultiGzDecoder;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+
+use crate::history::engine::decide::Verdict as Decided;
+use crate::history::engine::decide::{Decision, Part, Refutation, core_of, decide, parts};
+use crate::history::engine::{Budget, finished, words};
+use crate::history::format::{Dialect, Format, Hints, ParseError, Subject, import};
+use crate::history::objects::{Action, Entry, NIL, Name, OPEN, ObjectHistory};
+use crate::history::{Ask, Model, Operation, Outcome, Told, value};
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is known of the files.
+    pub hints: Hints,
+    /// How long one history may take.
+    pub time_max: Option<Duration>,
+    /// Bytes of states that the searches of one history may keep.
+    pub bytes_max: u64,
+    /// Operations that the search of one part may try.
+    pub steps_max: u64,
+    /// Threads.
+    pub jobs: usize,
+}
+
+/// A history that was checked.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// How it was written.
+    pub format: Format,
+    /// What it is about.
+    pub models: Vec<Model>,
+    /// What words meant in it.
+    pub dialect: Option<Dialect>,
+    /// Operations that were asked for.
+    pub operations: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How long reading and deciding took.
+    pub took: Duration,
+    /// CPU time of all threads.
+    pub cpu: Duration,
+    /// The most memory that this process has had until the end of it.
+    pub peak_rss_bytes: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
+pub enum Verdict {
+    /// There is an order that explains every answer.
+    Linearizable,
+    /// There is none: this conflicts.
+    NotLinearizable { message: String, core: Vec<CoreOperation> },
+    /// The budget was exhausted.
+    Undecided { why: String },
+}
+
+/// An operation of a core.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CoreOperation {
+    /// Who asked.
+    pub client: u64,
+    /// What.
+    pub f: &'static str,
+    /// The value, or values.
+    pub value: Value,
+    /// When, on the history's clock.
+    pub invoked: u64,
+    /// When it was answered.
+    pub returned: Option<u64>,
+}
+
+/// A file that is no history.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// It cannot be read.
+    Io(io::Error),
+    /// It cannot be understood.
+    Parse(ParseError),
+}
+
+impl Checked {
+    /// What it is about, in a word.
+    pub fn model(&self) -> String {
+        self.models.iter().map(|model| model.name()).collect::<Vec<_>>().join("+")
+    }
+}
+
+impl fmt::Display for Unreadable {
+    /// What comes after the name of the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::Io(error) => write!(f, " {error}"),
+            Unreadable::Parse(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// Reads a file, or standard input if its name is `-`; unpacks what is gzipped.
+pub fn load(file: &Path) -> Result<Vec<u8>, Unreadable> {
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        io::stdin().lock().take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
+    } else {
+        let file = std::fs::File::open(file).map_err(Unreadable::Io)?;
+        file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
+    }
+    if !bytes.starts_with(&GZIP) {
+        return Ok(bytes);
+    }
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(&bytes[..]).take(BYTES_MAX + 1).read_to_end(&mut unpacked).map_err(Unreadable::Io)?;
+    Ok(unpacked)
+}
+
+/// Checks one history. `hear` is told how many of its parts are decided, of how many.
+pub fn check(bytes: &[u8], options: &Options, hear: &(dyn Fn(usize, usize) + Sync)) -> Result<Checked, Unreadable> {
+    let (start, cpu) = (Instant::now(), cpu_time());
+    let imported = import(bytes, &options.hints).map_err(Unreadable::Parse)?;
+    let models = imported.models();
+    let verdict = verdict(&imported.subject, options, start, hear);
+    Ok(Checked {
+        format: imported.format,
+        models,
+        dialect: imported.dialect,
+        operations: imported.operations,
+        verdict,
+        took: start.elapsed(),
+        cpu: cpu_time().saturating_sub(cpu),
+        peak_rss_bytes: peak_rss_bytes(),
+    })
+}
+
+/// A log is decided at once, so it is first. A violation of the one is one, whatever the other.
+fn verdict(subject: &Subject, options: &Options, start: Instant, hear: &(dyn Fn(usize, usize) + Sync)) -> Verdict {
+    let of_log = subject.log_model.map_or(Verdict::Linearizable, |model| log(&subject.log, model));
+    match (&subject.objects, of_log) {
+        (Some(history), Verdict::Linearizable) => objects(history, options, start, hear),
+        (_, of_log) => of_log,
+    }
+}
+
+/// The verdict on operations of one log.
+pub fn log(history: &[Operation], model: Model) -> Verdict {
+    match finished::check(history, model) {
+        Ok(()) => Verdict::Linearizable,
+        Err(violation) => {
+            let core = violation.operations.iter().map(|&index| of_log(&history[index])).collect();
+            Verdict::NotLinearizable { message: violation.message, core }
+        }
+    }
+}
+
+fn objects(
+    history: &ObjectHistory,
+    options: &Options,
+    start: Instant,
+    hear: &(dyn Fn(usize, usize) + Sync),
+) -> Verdict {
+    let parts = parts(history);
+    let is_over = || options.time_max.is_some_and(|max| start.elapsed() >= max);
+    let decisions = decide_all(history, &parts, options, &is_over, hear);
+    let refuted = decisions.iter().zip(&parts).find_map(|(decision, part)| match decision {
+        Some(Decision { verdict: Decided::NotLinearizable(refutation), .. }) => Some((part, refutation)),
+        _ => None,
+    });
+    if let Some((part, refutation)) = refuted {
+        return refute(history, part, refutation, options);
+    }
+    let undecided = decisions.iter().zip(&parts).filter_map(|(decision, part)| match decision {
+        Some(Decision { verdict: Decided::Undecided(why), .. }) => Some((part, why.name())),
+        _ => None,
+    });
+    let undecided: Vec<(&Part, &str)> = undecided.collect();
+    match undecided.first() {
+        None => Verdict::Linearizable,
+        Some((part, why)) => {
+            let key = match part.key.0 {
+                NIL => String::new(),
+                key => format!(" of key {}", history.keys.text(key)),
+            };
+            let others = match undecided.len() - 1 {
+                0 => String::new(),
+                others => format!(", and of {others} other keys"),
+            };
+            let count = part.entries.len();
+            Verdict::Undecided { why: format!("{why} exhausted on {count} operations{key}{others}") }
+        }
+    }
+}
+
+/// Decides all parts, the largest first.
+fn decide_all(
+    history: &ObjectHistory,
+    parts: &[Part],
+    options: &Options,
+    is_over: &(dyn Fn() -> bool + Sync),
+    hear: &(dyn Fn(usize, usize) + Sync),
+) -> Vec<Option<Decision>> {
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|&index| std::cmp::Reverse(parts[index].entries.len()));
+    let threads = if history.entries.len() < ALONE_MAX { 1 } else { options.jobs.clamp(1, parts.len().max(1)) };
+    let bytes_max = options.bytes_max / threads as u64;
+    let (next, done, is_refuted) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || {
+        let mut decided = Vec::new();
+        while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // Where one key is refuted the verdict is known: the others may be, but not at any price.
+            let steps_max = match is_refuted.load(Ordering::Relaxed) {
+                true => options.steps_max.min(STEPS_AFTERWARDS),
+                false => options.steps_max,
+            };
+            let decision = decide(history, &parts[index], &Budget { steps_max, bytes_max, is_over });
+            is_refuted.fetch_or(matches!(decision.verdict, Decided::NotLinearizable(_)), Ordering::Relaxed);
+            decided.push((index, decision));
+            hear(done.fetch_add(1, Ordering::Relaxed) + 1, parts.len());
+        }
+        decided
+    };
+    let mut decisions: Vec<Option<Decision>> = vec![None; parts.len()];
+    let mut keep = |decided: Vec<(usize, Decision)>| {
+        decided.into_iter().for_each(|(index, decision)| decisions[index] = Some(decision));
+    };
+    if threads == 1 {
+        keep(work());
+    } else {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            for worker in workers {
+                keep(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+        });
+    }
+    decisions
+}
+
+/// Shrinks a refutation, under a budget of its own: the verdict stands.
+fn refute(history: &ObjectHistory, part: &Part, refutation: &Refutation, options: &Options) -> Verdict {
+    let start = Instant::now();
+    let time_max = options.time_max.unwrap_or(CORE_WITHIN).min(CORE_WITHIN);
+    let is_over = || start.elapsed() >= time_max;
+    let budget = Budget { steps_max: CORE_STEPS, bytes_max: options.bytes_max, is_over: &is_over };
+    let core = core_of(history, refutation, &budget);
+    let mut message = words::sentence(history, &part.entries, &core);
+    if !core.is_minimal {
+        message += "; fewer of them may do: the budget ended before all were tried";
+    }
+    Verdict::NotLinearizable { message, core: core.required().map(|entry| of_object(history, entry)).collect() }
+}
+
+/// An operation on an object, as results show it.
+fn of_object(history: &ObjectHistory, entry: &Entry) -> CoreOperation {
+    let is_text = history.model == Model::Kv && history.entries.iter().any(|entry| entry.action == Action::Append);
+    let name = |name: Name| match history.values.text(name) {
+        text if is_text && name != NIL => Value::from(text),
+        text => plain(text),
+    };
+    let is_kv = history.model == Model::Kv;
+    let (f, value) = match entry.action {
+        Action::Read if is_kv => ("get", name(entry.a)),
+        Action::Read => ("read", name(entry.a)),
+        Action::Write if is_kv => ("put", name(entry.a)),
+        Action::Write => ("write", name(entry.a)),
+        Action::Cas => ("cas", json!([name(entry.a), name(entry.b)])),
+        Action::Refused => ("refused cas", name(entry.a)),
+        Action::Append => ("append", name(entry.a)),
+        Action::Insert if history.model == Model::Set => ("add", name(entry.a)),
+        Action::Insert => ("enqueue", name(entry.a)),
+        Action::Remove => ("dequeue", name(entry.a)),
+        Action::Take | Action::Empty => ("dequeue", Value::Null),
+        Action::Discard => ("remove", name(entry.a)),
+        Action::Contains => ("contains", json!([name(entry.a), true])),
+        Action::Lacks => ("contains", json!([name(entry.a), false])),
+        Action::Elements => ("read", history.lists[entry.a as usize].iter().map(|&element| name(element)).collect()),
+        Action::Acquire => ("acquire", Value::Null),
+        Action::Release => ("release", Value::Null),
+    };
+    let value = match entry.key {
+        NIL => value,
+        key => json!([plain(history.keys.text(key)), value]),
+    };
+    let stamp = |position: u32| history.stamps.get(position as usize).copied().unwrap_or(u64::from(position));
+    let returned = (entry.ret != OPEN).then(|| stamp(entry.ret));
+    CoreOperation { client: u64::from(entry.process), f, value, invoked: stamp(entry.call), returned }
+}
+
+/// An operation on a log, as results show it.
+fn of_log(operation: &Operation) -> CoreOperation {
+    let Operation { client, ask, invoked, returned, outcome } = operation;
+    let (f, asked) = match ask {
+        Ask::Append { values } => ("append", values.iter().map(|&value| Value::from(value::name(value))).collect()),
+        Ask::Tail => ("tail", Value::Null),
+        Ask::Read { from } => ("read", json!(from)),
+        Ask::Get { key } => ("get", json!(key)),
+        Ask::Put { key, value } => ("put", json!([key, value::word(*value)])),
+        Ask::Cas { key, from, to } => ("cas", json!([key, [from.map(value::word), Some(value::word(*to))]])),
+    };
+    let value = match outcome {
+        Outcome::Ok(Told::Appended { offset }) => json!({ "values": asked, "offset": offset }),
+        Outcome::Ok(Told::Tail { end }) => json!({ "end": end }),
+        Outcome::Ok(Told::Read { values, next }) => {
+            let values = values.iter().map(|&(offset, value)| json!([offset, value::name(value)]));
+            json!({ "from": asked, "values": values.collect::<Vec<_>>(), "next": next })
+        }
+        Outcome::Ok(Told::Unreadable { reason }) => json!({ "asked": asked, "unreadable": reason }),
+        Outcome::Ok(Told::Got { value }) => json!({ "key": asked, "value": value.map(value::word) }),
+        Outcome::Ok(Told::Put { offset }) => json!({ "asked": asked, "offset": offset }),
+        Outcome::Ok(Told::Compared { offset, found }) => {
+            json!({ "asked": asked, "offset": offset, "found": found.map(value::word) })
+        }
+        Outcome::Failed => json!({ "asked": asked, "failed": true }),
+        Outcome::Open => json!({ "asked": asked, "open": true }),
+    };
+    CoreOperation { client: u64::from(client.0), f, value, invoked: invoked.0, returned: returned.map(|at| at.0) }
+}
+
+/// A value as JSON would have it.
+fn plain(text: &str) -> Value {
+    match text {
+        "nil" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => match text.parse::<i64>() {
+            Ok(number) => number.into(),
+            Err(_) => text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).into(),
+        },
+    }
+}
+
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The most memory that this process has had. (proc(5): `VmHWM` of `/proc/self/status`, in units of 1024 bytes.)
+pub fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
+}
+
+/// How gzip begins. (RFC 1952, 2.3.1.)
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Bytes of a history, unpacked: one more than the importer takes, so that it refuses.
+const BYTES_MAX: u64 = u32::MAX as u64;
+
+/// Operations that are not worth a thread.
+const ALONE_MAX: usize = 5_000;
+
+/// What a search may try when another key is refuted.
+const STEPS_AFTERWARDS: u64 = 1_000_000;
+
+/// What each search may try on the way to a core.
+const CORE_STEPS: u64 = 1_000_000;
+
+/// How long shrinking may take.
+const CORE_WITHIN: Duration = Duration::from_secs(10);

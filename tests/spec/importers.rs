@@ -1,0 +1,245 @@
+//! Histories in every format: what is read from them, what they come to, where their mistakes are, and that nothing in a file
+//! makes an importer panic.
+#![expect(clippy::disallowed_methods, reason = "histories are files")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kraftbed::campaign::check::{Checked, Options, Unreadable, Verdict, check, load};
+use kraftbed::history::Model;
+use kraftbed::history::format::{FailedCas, Format, Hints, NilRead, import};
+use kraftbed::prng::Prng;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of histories") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
+fn fixtures() -> Vec<PathBuf> {
+    let mut files = files(&folder());
+    files.retain(|path| path.extension().is_none_or(|extension| extension != "txt") || !path.ends_with(VERDICTS));
+    files
+}
+
+fn options(hints: Hints) -> Options {
+    Options { hints, time_max: None, bytes_max: 1 << 30, steps_max: 1_000_000, jobs: 2 }
+}
+
+fn checked(path: &Path, hints: Hints) -> Result<Checked, Unreadable> {
+    check(&load(path)?, &options(hints), &|_, _| ())
+}
+
+fn fixture(name: &str, hints: Hints) -> Verdict {
+    checked(&folder().join(name), hints).unwrap_or_else(|error| panic!("{name}:{error}")).verdict
+}
+
+fn is_legal(name: &str, hints: Hints) -> bool {
+    match fixture(name, hints) {
+        Verdict::Linearizable => true,
+        Verdict::NotLinearizable { .. } => false,
+        Verdict::Undecided { why } => panic!("{name}: {why}"),
+    }
+}
+
+/// What each fixture comes to, core included, is written down beside them.
+#[test]
+fn every_fixture_has_its_verdict() {
+    let mut text = String::new();
+    for path in fixtures() {
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        let hints = Hints { model: name.starts_with("producer").then_some(Model::Producer), ..Hints::default() };
+        let checked = checked(&path, hints).unwrap_or_else(|error| panic!("{name}:{error}"));
+        let model = checked.model();
+        let dialect = checked.dialect.map_or(String::new(), |dialect| format!(" {dialect}"));
+        text += &format!("{name}: {} {}, {} operations{dialect}\n", checked.format.name(), model, checked.operations);
+        match checked.verdict {
+            Verdict::Linearizable => text += "  linearizable\n",
+            Verdict::Undecided { why } => text += &format!("  undecided: {why}\n"),
+            Verdict::NotLinearizable { message, core } => {
+                text += &format!("  not linearizable: {message}\n");
+                for told in core {
+                    let returned = told.returned.map_or("never".to_owned(), |at| at.to_string());
+                    let (client, f, value, invoked) = (told.client, told.f, told.value, told.invoked);
+                    text += &format!("    client {client} {f} {value} {invoked}..{returned}\n");
+                }
+            }
+        }
+    }
+    let golden = folder().join(VERDICTS);
+    if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
+        fs::write(&golden, &text).expect("the verdicts are written");
+    }
+    assert_eq!(text, fs::read_to_string(&golden).unwrap_or_default(), "UPDATE_GOLDENFILES=1 writes {VERDICTS} anew");
+}
+
+#[test]
+fn a_dialect_changes_what_a_file_says() {
+    let usual = Hints::default;
+    let refused = || Hints { failed_cas: Some(FailedCas::Refused), ..usual() };
+    let did_not_happen = || Hints { failed_cas: Some(FailedCas::DidNotHappen), ..usual() };
+    assert!(is_legal("failed_cas.edn", usual()) && !is_legal("failed_cas.edn", refused()));
+    assert!(!is_legal("etcd_refused.log", usual()) && is_legal("etcd_refused.log", did_not_happen()));
+    let observes = || Hints { nil_read: Some(NilRead::Observes), ..usual() };
+    assert!(is_legal("nil_read.edn", usual()) && !is_legal("nil_read.edn", observes()));
+    let zero = || Hints { initial: Some("0".to_owned()), ..usual() };
+    assert!(!is_legal("initial.edn", usual()) && is_legal("initial.edn", zero()));
+    let producer = || Hints { model: Some(Model::Producer), ..usual() };
+    assert!(is_legal("producer.jsonl", usual()) && !is_legal("producer.jsonl", producer()));
+}
+
+#[test]
+fn a_mistake_is_named_with_its_line_and_column() {
+    let wrong = |text: &str| import(text.as_bytes(), &Hints::default()).expect_err(text).to_string();
+    assert!(wrong("").starts_with("1:1: the file is empty"));
+    assert!(wrong("\n  hello\n").starts_with("2:3: no known format"));
+    let map = "{:process 0, :type :invoke, :f :read, :value nil}";
+    assert_eq!(wrong(&format!("[{map}\n{map}]")), "2:1: process 0 asks before it was answered what it asked in line 1");
+    assert_eq!(
+        wrong("[{:process 0, :type :ok, :f :read, :value 1}]"),
+        "1:2: process 0 is answered, and had asked nothing"
+    );
+    assert_eq!(wrong("[{:type :ok, :f :read, :value 1}]"), "1:2: an operation without :process");
+    assert_eq!(
+        wrong(&format!("[{map}\n {{:process é}}]")),
+        "2:12: expected the number of a process, or a keyword, found `é`"
+    );
+    assert_eq!(
+        wrong(&format!("[{map}\n {{:é 1, :type :okay}}]")),
+        "2:15: expected :invoke, :ok, :fail or :info, found `:okay`"
+    );
+    assert_eq!(wrong("[{:process 0, :type :invoke, :f :fly, :value 1}]"), "1:33: the operation :fly is not known");
+    assert_eq!(
+        wrong(&format!("[{map}")),
+        "1:51: expected the end of the vector of operations, found the end of the file"
+    );
+    assert_eq!(wrong("{:process 0, :value \"a}"), "1:21: expected a string that ends, found one that does not");
+    assert_eq!(wrong("{:process 0, :value \"\\q\"}"), "1:22: expected an escape such as \\n, found `\\q`");
+    let two = "{:process 0, :type :invoke, :f :read, :value nil}\n{:process 1, :type :invoke, :f :enqueue, :value 1}";
+    assert!(wrong(two).starts_with("2:1: enqueue and read are operations of different things"));
+    let cas = "INFO  jepsen.util - 0\t:invoke\t:cas\t5\n";
+    assert_eq!(wrong(cas), "1:21: expected [expected new], found 5");
+    let cut = "INFO  jepsen.util - 0\t:invoke\t:read\t\nINFO  jepsen.util - 1\t:invoke\t:read\tnil\n";
+    assert_eq!(wrong(cut), "1:37: expected a value, found the end of the file");
+    assert_eq!(wrong("1 2 3 4 w 5 6 0\n1 2 3 4 x 5 6 0\n"), "2:9: expected one of r, w, c, f, u, found `x`");
+    assert_eq!(wrong("1 2 1 4 w 5 6 0\n"), "1:1: the operation returned before it was called");
+    let append =
+        "{\"client\":1,\"invoked\":1,\"returned\":2,\"f\":\"append\",\"values\":[1],\"outcome\":\"ok\",\"offset\":0}";
+    assert!(wrong(&format!("{append}\n{append}\n")).starts_with("2:1: value c0-1 is appended twice"));
+    assert_eq!(wrong("{\"client\":\n  x}"), "2:3: expected a whole number, found `x`");
+    assert_eq!(
+        wrong("{\"f\":\"tail\",\"outcome\":\"fine\"}"),
+        "1:23: expected ok, failed, open, refused or unreadable, found \"fine\""
+    );
+    assert_eq!(wrong("{\"kraftbed_history\":2}"), "1:1: version 2 of JSON lines is not known");
+    assert_eq!(wrong("{\"f\":\"tail\",\"outcome\":\"ok\",\"end\":1}"), "1:1: an operation without \"invoked\"");
+    let deep = format!("{{:process 0, :value {}", "[".repeat(100_000));
+    assert!(wrong(&deep).ends_with("more than 64 forms within each other"));
+    assert!(wrong(&format!("[{}", "#_".repeat(100_000))).ends_with("more than 64 forms within each other"));
+    let bytes = [&b"{:process 0, :type :invoke, :f :write, :value "[..], &[0xff, b'}']].concat();
+    assert_eq!(import(&bytes, &Hints::default()).expect_err("no text").to_string(), "1:47: this is not UTF-8");
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused() {
+    let hints = Hints { model: Some(Model::Register), ..Hints::default() };
+    let refused = checked(&folder().join("queue.edn"), hints).expect_err("a queue is no register");
+    assert_eq!(refused.to_string(), "3:2: enqueue is no operation of a register");
+    let hints = Hints { model: Some(Model::Queue), ..Hints::default() };
+    let refused = checked(&folder().join("log.jsonl"), hints).expect_err("a log is no queue");
+    assert_eq!(refused.to_string(), "1:1: append is no operation of a queue");
+}
+
+#[test]
+fn whoever_runs_out_of_steps_is_undecided() {
+    let path = folder().join("crashed_write.edn");
+    let bytes = load(&path).expect("a fixture");
+    // Values that repeat are decided by search alone.
+    let mut text = String::from_utf8(bytes).expect("text");
+    for process in 10..40 {
+        text += &format!("{{:process {process}, :type :invoke, :f :write, :value {}}}\n", process % 3);
+    }
+    text += "{:process 1, :type :invoke, :f :read}\n{:process 1, :type :ok, :f :read, :value 0}\n";
+    let hard = Options { steps_max: 1, ..options(Hints::default()) };
+    let verdict = check(text.as_bytes(), &hard, &|_, _| ()).expect("a history").verdict;
+    // The reads of nil say nothing.
+    assert_eq!(verdict, Verdict::Undecided { why: "steps exhausted on 34 operations".to_owned() });
+}
+
+/// Cut anywhere, or with any bit turned, a file is a history or a mistake, and never the end of the program.
+#[test]
+fn no_file_makes_an_importer_panic() {
+    let mut prng = Prng::new(11, 0);
+    let (mut mistakes, mut histories) = (0, 0);
+    for path in fixtures() {
+        let bytes = load(&path).expect("a fixture");
+        let mut judge = |bytes: &[u8]| {
+            let few = Options { steps_max: 1_000, jobs: 1, ..options(Hints::default()) };
+            match check(bytes, &few, &|_, _| ()) {
+                Ok(_) => histories += 1,
+                Err(_) => mistakes += 1,
+            }
+        };
+        (0..bytes.len()).for_each(|end| judge(&bytes[..end]));
+        for _ in 0..1_000 {
+            let mut bent = bytes.clone();
+            for _ in 0..=prng.range(0..3) {
+                let at = prng.range(0..bent.len() as u64) as usize;
+                bent[at] ^= 1 << prng.range(0..8);
+            }
+            judge(&bent);
+        }
+        for format in Format::ALL {
+            let _ = import(&bytes, &Hints { format: Some(format), ..Hints::default() });
+        }
+    }
+    assert!(mistakes > 1_000 && histories > 1_000, "{mistakes} mistakes, {histories} histories");
+}
+
+/// The collection of recorded histories is not part of the repository: `KRAFTBED_CORPUS` names its folder, or it lies beside it.
+#[test]
+fn recorded_histories_have_their_known_verdicts() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/histories");
+    let corpus = std::env::var_os("KRAFTBED_CORPUS").map_or(beside, PathBuf::from);
+    let Ok(table) = fs::read_to_string(corpus.join("README.md")) else {
+        eprintln!("SKIPPED: no recorded histories at {}; KRAFTBED_CORPUS names their folder", corpus.display());
+        return;
+    };
+    let mut count = 0;
+    for row in table.lines() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, file, _, _, _, verdict, operations, _] = cells[..] else { continue };
+        let is_legal = match verdict {
+            _ if verdict.starts_with("NOT linearizable") => false,
+            "linearizable" => true,
+            _ => continue,
+        };
+        let checked = checked(&corpus.join(file), Hints::default()).unwrap_or_else(|error| panic!("{file}:{error}"));
+        let expected = operations.split(' ').next().and_then(|count| count.parse().ok());
+        assert_eq!(Some(checked.operations), expected, "operations of {file}");
+        match checked.verdict {
+            Verdict::Linearizable => assert!(is_legal, "{file} is linearizable"),
+            Verdict::NotLinearizable { message, core } => {
+                assert!(!is_legal, "{file}: {message}");
+                assert!(!core.is_empty(), "{file} has no core: {message}");
+            }
+            Verdict::Undecided { why } => panic!("{file}: {why}"),
+        }
+        count += 1;
+    }
+    assert!(count > 180, "{count} rows in the table of {}", corpus.display());
+}
+
+/// What the fixtures come to.
+const VERDICTS: &str = "verdicts.txt";
