@@ -12,9 +12,10 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::history::engine::decide::Verdict as Decided;
-use crate::history::engine::decide::{Decision, Part, Refutation, core_of, decide, parts};
+use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, decide, parts};
 use crate::history::engine::{Budget, finished, words};
 use crate::history::format::{Dialect, Format, Hints, ParseError, Subject, import};
+use crate::history::model::Start;
 use crate::history::objects::{Action, Entry, NIL, Name, OPEN, ObjectHistory};
 use crate::history::{Ask, Model, Operation, Outcome, Told, value};
 
@@ -128,11 +129,20 @@ pub fn load(file: &Path) -> Result<Vec<u8>, Unreadable> {
 
 /// Checks one history. `hear` is told how many of its parts are decided, of how many.
 pub fn check(bytes: &[u8], options: &Options, hear: &(dyn Fn(usize, usize) + Sync)) -> Result<Checked, Unreadable> {
+    read_and_check(bytes, options, hear).map(|(_, checked)| checked)
+}
+
+/// The same, with what was read.
+pub fn read_and_check(
+    bytes: &[u8],
+    options: &Options,
+    hear: &(dyn Fn(usize, usize) + Sync),
+) -> Result<(Subject, Checked), Unreadable> {
     let (start, cpu) = (Instant::now(), cpu_time());
     let imported = import(bytes, &options.hints).map_err(Unreadable::Parse)?;
     let models = imported.models();
     let verdict = verdict(&imported.subject, options, start, hear);
-    Ok(Checked {
+    let checked = Checked {
         format: imported.format,
         models,
         dialect: imported.dialect,
@@ -141,7 +151,32 @@ pub fn check(bytes: &[u8], options: &Options, hear: &(dyn Fn(usize, usize) + Syn
         took: start.elapsed(),
         cpu: cpu_time().saturating_sub(cpu),
         peak_rss_bytes: peak_rss_bytes(),
-    })
+    };
+    Ok((imported.subject, checked))
+}
+
+/// How far an order goes in the part that is refuted: in words, and its last operations. Not known where a search does not
+/// get to the end of its budget.
+pub fn reached(subject: &Subject, core: &[CoreOperation], options: &Options) -> Option<(String, Vec<CoreOperation>)> {
+    let Some(history) = subject.objects.as_ref().filter(|_| subject.log.is_empty()) else {
+        let end = core.last()?.returned?;
+        let before = subject.log.iter().filter(|operation| operation.returned.is_some_and(|at| at.0 < end)).count();
+        let is_in_order = subject.log_model == Some(Model::Log);
+        return is_in_order
+            .then(|| (format!("The {before} answers before the last of these can be one log's."), vec![]));
+    };
+    let is_first = |entry: &Entry| of_object(history, entry) == core[0];
+    let part = parts(history).into_iter().find(|part| part.entries.iter().any(is_first))?;
+    let budget = Budget { steps_max: CORE_STEPS, bytes_max: options.bytes_max, is_over: &|| false };
+    let Decided::NotLinearizable(Refutation { blocked: Some(blocked), prefix, .. }) =
+        by_search(history, &part.entries, Start::Holds(history.initial), &budget).verdict
+    else {
+        return None;
+    };
+    let (count, all, last) = (prefix.len(), part.entries.len(), words::describe(history, &blocked));
+    let sentence = format!("The longest order has {count} of {all} operations and does not get past {last}.");
+    let shown = &prefix[count.saturating_sub(PREFIX_SHOWN)..];
+    Some((sentence, shown.iter().map(|entry| of_object(history, entry)).collect()))
 }
 
 /// A log is decided at once, so it is first. A violation of the one is one, whatever the other.
@@ -366,6 +401,9 @@ const STEPS_AFTERWARDS: u64 = 1_000_000;
 
 /// What each search may try on the way to a core.
 const CORE_STEPS: u64 = 1_000_000;
+
+/// So many operations of the longest order are shown, its last.
+const PREFIX_SHOWN: usize = 3;
 
 /// How long shrinking may take.
 const CORE_WITHIN: Duration = Duration::from_secs(10);

@@ -38,7 +38,7 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Plants every known bug in turn and shows what catches it, and how soon.
     Hunt(hunt::Arguments),
-    /// A run that was kept, as one page.
+    /// A run that was kept, or a recorded history, as one page.
     Report(report::Arguments),
     /// Are recorded histories linearizable?
     Check(check::Arguments),

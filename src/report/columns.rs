@@ -16,6 +16,7 @@ use std::fmt::{Display, Write};
 
 use serde_json::{Value, json};
 
+use crate::history::objects::Clock;
 use crate::report::tracks::{Field, ROLES, tracks};
 use crate::report::{Operation, Report};
 use crate::time::Instant;
@@ -162,6 +163,7 @@ impl Table {
         let operations = self.operations(report);
         let mut out = String::from("{");
         put(&mut out, "title", &json!(report.title));
+        put(&mut out, "clock", &json!(if report.clock == Clock::Lines { "lines" } else { "nanoseconds" }));
         put(&mut out, "facts", &json!(report.facts));
         put(&mut out, "finding", &finding(report));
         put(&mut out, "places", &json!(self.places));

@@ -122,6 +122,7 @@ const SCRIPTS: [&str; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::objects::Clock;
     use crate::report::{Finding, Operation};
     use crate::time::Instant;
     use crate::trace::{Event, EventId, EventKind, Place};
@@ -160,7 +161,14 @@ mod tests {
             ending: crate::report::Ending::Open,
         };
         let facts = vec![(text.to_owned(), text.to_owned())];
-        page(&Report { title: text.into(), finding, facts, events: &events, operations: vec![operation] })
+        page(&Report {
+            title: text.into(),
+            finding,
+            facts,
+            clock: Clock::Nanoseconds,
+            events: &events,
+            operations: vec![operation],
+        })
     }
 
     #[test]

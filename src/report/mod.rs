@@ -4,7 +4,7 @@
 //!  verdict.json ─▶ result ─┐
 //!  trace.kbed   ─▶ codec ──┤                      ┌─ columns  every event, in columns of numbers; texts once
 //!                          ├─▶ Report ─▶ html ────┤─ tracks   what is known of every node, and since which event
-//!  a history ── Finding ───┘                      └─ page/    the page's own code: plain files, embedded as they are
+//!  a history ──▶ recorded ──┘                     └─ page/    the page's own code: plain files, embedded as they are
 //! ```
 //!
 //! **The order of a page.** First what went wrong, in a sentence, with the rule that was broken; then the few operations or
@@ -27,11 +27,13 @@ pub mod finding;
 pub mod html;
 pub mod index;
 pub mod junit;
+pub mod recorded;
 pub mod result;
 pub mod tracks;
 
 pub use html::page;
 
+use crate::history::objects::Clock;
 use crate::time::Instant;
 use crate::trace::Event;
 
@@ -44,6 +46,8 @@ pub struct Report<'a> {
     pub finding: Finding,
     /// What else there is to know, as pairs of name and value.
     pub facts: Vec<(String, String)>,
+    /// What times are.
+    pub clock: Clock,
     /// Everything that happened; empty for a history that was recorded elsewhere.
     pub events: &'a [Event],
     /// What clients asked and were told.

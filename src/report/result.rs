@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::history;
+use crate::history::objects::Clock;
 use crate::report::{Report, finding, page};
 use crate::time::Instant;
 use crate::trace::{Event, EventKind};
@@ -87,7 +88,14 @@ pub fn page_of(verdict: &str, events: &[Event], replay: &str) -> Result<String, 
     let asked = asked(events)?;
     let finding = finding::of_run(&summary, events, &asked);
     let Summary { title, facts, .. } = summary;
-    Ok(page(&Report { title, finding, facts, events, operations: finding::operations(&asked) }))
+    Ok(page(&Report {
+        title,
+        finding,
+        facts,
+        clock: Clock::Nanoseconds,
+        events,
+        operations: finding::operations(&asked),
+    }))
 }
 
 /// The operations of a trace, each as it was when last heard of; and whether events and operations are in order.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kraftbed::history::objects::Clock;
 use kraftbed::report::{Ending, Finding, Operation, Prefix, Report, page};
 use kraftbed::time::Instant;
 use libtest_mimic::Failed;
@@ -56,7 +57,14 @@ fn shows_a_conflict() -> Result<(), Failed> {
         prefix: Some(Prefix { sentence: "The first 2 of 4 operations can be put in order.".into(), order: vec![0] }),
         ..Finding::default()
     };
-    let report = Report { title: "register".into(), finding, facts: Vec::new(), events: &[], operations };
+    let report = Report {
+        title: "register".into(),
+        finding,
+        facts: Vec::new(),
+        clock: Clock::Nanoseconds,
+        events: &[],
+        operations,
+    };
     let file = desk.join("report.html");
     fs::write(&file, page(&report))?;
     drive("conflict", &file, &desk)
@@ -83,7 +91,14 @@ fn shows_hostile_text() -> Result<(), Failed> {
         ..Finding::default()
     };
     let facts = vec![(hostile.to_owned(), hostile.to_owned())];
-    let report = Report { title: hostile.into(), finding, facts, events: &[], operations: vec![operation] };
+    let report = Report {
+        title: hostile.into(),
+        finding,
+        facts,
+        clock: Clock::Nanoseconds,
+        events: &[],
+        operations: vec![operation],
+    };
     let file = desk.join("report.html");
     fs::write(&file, page(&report))?;
     drive("hostile", &file, &desk)

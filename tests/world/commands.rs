@@ -2,11 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "tests read what the program wrote, and wait for it")]
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::program::{Answer, Desk};
+use crate::program::{Answer, Desk, ROOT};
 
 fn keys_of(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
@@ -67,6 +68,29 @@ fn a_result_becomes_a_page() {
 }
 
 #[test]
+fn a_history_becomes_a_page() {
+    let desk = Desk::new("history page");
+    let files = Path::new(ROOT).join("tests/histories");
+    for (name, sentence) in [
+        ("stale_read.edn", "Read of 2 by client 3 at 0.00000008s, after read of 1 was told to client 2"),
+        ("log_lost.jsonl", "Client 2 read 0..3 at 0.00000006s and found nothing at offset 1"),
+        ("registers.hist", "One order explains all 7 operations."),
+    ] {
+        std::fs::copy(files.join(name), desk.folder.join(name)).expect("copied");
+        let answer = desk.call(&["report", name]);
+        assert_eq!((answer.code, answer.stdout), (0, format!("{name}.html\n")), "{}", answer.stderr);
+        let page = std::fs::read_to_string(desk.folder.join(format!("{name}.html"))).expect("it was written");
+        let says_what_is_left_out = page.contains("1 operations more are not shown");
+        assert_eq!(says_what_is_left_out, name == "registers.hist", "{name}");
+        assert!(
+            page.contains(sentence),
+            "{name}: {}",
+            page.lines().find(|line| line.contains("<h1")).unwrap_or_default()
+        );
+    }
+}
+
+#[test]
 fn what_is_no_result_is_told() {
     let desk = Desk::new("no page");
     assert_eq!(desk.call(&["run", "light"]).code, 0);
@@ -91,8 +115,8 @@ fn what_is_no_result_is_told() {
         assert!(answer.stderr.contains(expected) && answer.stderr.lines().count() == 1, "{}", answer.stderr);
     }
     for (path, expected) in [
-        ("sim-results/light/2", "found nothing, expected a folder"),
-        ("sim-results/light/1/verdict.json", "found a file, expected a folder"),
+        ("sim-results/light/2", "found nothing, expected a folder that `run` left, or a history"),
+        ("sim-results/light/1/verdict.json", "verdict.json:1:"),
         ("scenarios", "scenarios/verdict.json: No such file"),
     ] {
         let answer = desk.call(&["report", path]);

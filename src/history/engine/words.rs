@@ -35,6 +35,11 @@ pub fn describe(history: &ObjectHistory, entry: &Entry) -> String {
     Words { history }.told(entry)
 }
 
+/// What an operation did: `write of 5`.
+pub fn deed(history: &ObjectHistory, entry: &Entry) -> String {
+    Words { history }.deed(entry)
+}
+
 struct Words<'h> {
     history: &'h ObjectHistory,
 }

@@ -53,7 +53,7 @@ const Draw = (() => {
       c.fillStyle = colours.line
       c.fillRect(Math.round(x), Lanes.AXIS - 5, 1, Lanes.height)
       c.fillStyle = colours.dim
-      c.fillText(View.bySteps ? `#${mark}` : axisTime(mark, step), x + 3, 13)
+      c.fillText(View.bySteps ? `#${mark}` : Run.isInLines ? Run.time(mark) : axisTime(mark, step), x + 3, 13)
     }
   }
 

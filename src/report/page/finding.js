@@ -113,10 +113,11 @@ const Finding = (() => {
       svg.append(shape('line', { class: 'lane', x1: left, x2: width, y1: y, y2: y }), shape('text', { x: 4, y: y + 4 }, Run.places[place]))
     })
     const last = finding.conflict[finding.conflict.length - 1][0]
+    const isBefore = index => finding.conflict.every(([other]) => other !== index)
     for (const operation of chosen) {
       const y = places.indexOf(operation.place) * lane + 30
       const end = operation.end < 0 ? width : x(operation.end)
-      const kind = operation.index === last ? 'bar last' : 'bar'
+      const kind = operation.index === last ? 'bar last' : isBefore(operation.index) ? 'bar before' : 'bar'
       svg.append(shape('rect', { class: kind, x: x(operation.invoke), y: y - 10, width: Math.max(end - x(operation.invoke), 6), height: 20, rx: 3 }))
       svg.append(shape('text', { x: x(operation.invoke) + 5, y: y + 4 }, Run.texts[operation.text]))
       svg.append(shape('text', { class: 'dim', x: x(operation.invoke), y: y - 14 }, moment(operation.invoke)))

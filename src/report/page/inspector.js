@@ -25,6 +25,7 @@ const Inspector = (() => {
     byId('links').replaceChildren(...causes(row), ...effects(row))
     byId('moment').textContent = `after #${row}, at ${Run.time(Run.at[row])}`
     byId('nodes').replaceChildren(...table(row))
+    byId('every').hidden = Nodes.places.length === 0
   }
 
   function delay(row) {

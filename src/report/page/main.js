@@ -31,11 +31,14 @@ const Main = (() => {
     [['?'], 'help', 'this help', () => byId('keys').showModal()],
   ]
 
-  const nextViolation = () => Run.violations.find(row => row > View.row) ?? Run.violations[0] ?? -1
+  // In a history without a run behind it, the last answer of what conflicts.
+  const conflictRow = Run.finding.conflict.map(([index]) => Math.max(Run.operations[index].end, Run.operations[index].invoke)).pop()
+  const violations = Run.violations.length > 0 || conflictRow === undefined ? Run.violations : [conflictRow]
+  const nextViolation = () => violations.find(row => row > View.row) ?? violations[0] ?? -1
 
   function buttons() {
     for (const [, id, , act] of ACTIONS) if (id !== null) byId(id).addEventListener('click', act)
-    byId('violation').disabled = Run.violations.length === 0
+    byId('violation').disabled = violations.length === 0
     byId('fault').disabled = Run.faults.length === 0
     for (const group of Object.keys(View.GROUPS)) {
       const label = Finding.element('label')

@@ -61,8 +61,12 @@ const Run = (() => {
     }
   }
 
+  // Some histories know no times, only in which line of their file something stands.
+  const isInLines = data.clock === 'lines'
+
   // Nanoseconds as seconds, without the zeros at the end.
   function time(nanoseconds) {
+    if (isInLines) return `line ${nanoseconds}`
     const whole = Math.floor(nanoseconds / 1e9)
     const rest = String(Math.round(nanoseconds - whole * 1e9)).padStart(9, '0').replace(/0+$/, '')
     return rest === '' ? `${whole}s` : `${whole}.${rest}s`
@@ -83,7 +87,7 @@ const Run = (() => {
   return {
     n, at, place, kind, text, peer, cause, arrives, isRepeated, isLost, effects, slow, violations, faults, operations,
     places, kinds, texts, roles, K, words, time, lowerBound,
-    title: data.title, finding: data.finding, facts: data.facts, tracks: data.tracks,
+    isInLines, title: data.title, finding: data.finding, facts: data.facts, tracks: data.tracks,
     end,
   }
 })()

@@ -41,7 +41,7 @@ const View = (() => {
   const onChange = (on, act) => listeners.push({ on, act, isDue: true })
 
   function look(from, to) {
-    const least = view.bySteps ? 4 : 1000
+    const least = view.bySteps || Run.isInLines ? 4 : 1000
     const span = Math.min(Math.max(to - from, least), last() * 1.1)
     const middle = (from + to) / 2
     const margin = last() * 0.05
@@ -69,7 +69,7 @@ const View = (() => {
   // The window around these rows.
   function show(rows) {
     const [low, high] = [x(rows[0]), x(rows[rows.length - 1])]
-    const margin = Math.max((high - low) * 0.15, view.bySteps ? 10 : 200000)
+    const margin = Math.max((high - low) * 0.15, view.bySteps || Run.isInLines ? 5 : 200000)
     look(low - margin, high + 2 * margin)
   }
 
