@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as kafka;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
+use kraftbed::check::{self, End, Judge, Observation, What};
 use kraftbed::client::wire::Api;
 use kraftbed::client::workload::Reads;
 use kraftbed::client::{Audit, Brief, Client, Config, Event, Input, Kind, Output};
@@ -51,6 +52,28 @@ fn every_lie_of_a_log_is_noticed() {
     }
 }
 
+#[test]
+fn histories_of_keys_in_a_perfect_log_are_explained() {
+    let mut answers = 0;
+    for (seed, kind) in (0..150).flat_map(|seed| [(seed, Kind::Kv), (seed, Kind::Cas)]) {
+        let mut world = World::run(seed, kind, Lie::None).unwrap_or_else(|lie| panic!("seed {seed} {kind:?}: {lie:?}"));
+        assert_eq!(world.keys.finish(&End::default()), None, "seed {seed} {kind:?}");
+        assert_eq!(world.keys.undecided(), None, "seed {seed} {kind:?}");
+        answers += world.keys.exercised()["kv_linearizable"];
+    }
+    assert!(answers > 10_000, "only {answers} answers were put to the test");
+}
+
+#[test]
+fn a_stale_end_of_the_log_is_noticed_by_those_who_ask_for_keys() {
+    let is_noticed = |seed: &u64| {
+        let mut world = World::run(*seed, Kind::Kv, Lie::StaleTail).expect("only keys are asked for");
+        world.keys.finish(&End::default()).is_some()
+    };
+    let noticed = (0..100).filter(is_noticed).count();
+    assert!(noticed >= 10, "it was noticed in {noticed} of 100 runs");
+}
+
 /// How the log lies, once in a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Lie {
@@ -68,6 +91,8 @@ struct World {
     clients: Vec<Client>,
     history: Recorder,
     monitor: LogMonitor,
+    /// A judge of nothing but what is said of keys.
+    keys: Judge,
     /// What arrives when, where; the number keeps the order of what arrives at one instant.
     arriving: BTreeMap<(Instant, u64), Arrival>,
     sequence: u64,
@@ -99,6 +124,7 @@ impl World {
             clients: (0..3).map(client).collect(),
             history: Recorder::new(),
             monitor: LogMonitor::new(),
+            keys: judge_of_keys(),
             arriving: BTreeMap::new(),
             sequence: 0,
             standing: BTreeMap::new(),
@@ -148,11 +174,21 @@ impl World {
         let (mut out, mut events) = (Vec::new(), Vec::new());
         self.clients[index].step(self.now, input, &mut out, &mut events);
         for event in events {
-            let Some(operation) = event.record(self.now, ClientId(index as u32), &mut self.history) else { continue };
-            match event {
-                Event::Invoked { .. } => self.monitor.on_invoked(operation, &self.history.operations()[operation]),
-                _ => self.monitor.on_returned(operation, &self.history.operations()[operation])?,
-            }
+            let Some(number) = event.record(self.now, ClientId(index as u32), &mut self.history) else { continue };
+            let operation = &self.history.operations()[number];
+            let what = match event {
+                Event::Invoked { .. } => {
+                    self.monitor.on_invoked(number, operation);
+                    What::Invoked { index: number, operation }
+                }
+                _ => {
+                    self.monitor.on_returned(number, operation)?;
+                    What::Returned { index: number, operation }
+                }
+            };
+            let (at, node) = (self.now, Observation::NO_NODE);
+            let seen = self.keys.observe(&Observation { at, node, incarnation: 0, disks: &[], what });
+            assert_eq!(seen, None, "keys are judged in the end");
         }
         for output in out {
             match output {
@@ -190,6 +226,11 @@ impl World {
         }
         self.arriving.insert((at, self.sequence), arrival);
     }
+}
+
+fn judge_of_keys() -> Judge {
+    let others = check::all().into_iter().map(|(name, _)| name).filter(|name| *name != "kv_linearizable");
+    Judge::new(&check::Options { waive: others.map(String::from).collect(), ..check::Options::default() })
 }
 
 /// One log behind the Kafka API.
