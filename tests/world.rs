@@ -10,6 +10,8 @@ mod determinism;
 mod embed;
 #[path = "world/memory.rs"]
 mod memory;
+#[path = "world/outputs.rs"]
+mod outputs;
 #[path = "world/plants.rs"]
 mod plants;
 #[path = "world/program.rs"]

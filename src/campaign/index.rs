@@ -1,4 +1,4 @@
-//! The index of a sweep on disk: `sweep.json`.
+//! The index of a sweep on disk: `sweep.json` for machines, `index.html` for people, in one folder.
 #![expect(clippy::disallowed_methods, reason = "results are files")]
 
 use std::collections::BTreeMap;
@@ -9,12 +9,15 @@ use crate::campaign::results::{WriteError, put};
 use crate::campaign::sweep::{Sweep, SweepOptions};
 use crate::campaign::{Failure, Named};
 use crate::digest::Digest;
-use crate::report::index::{self, Index, Maker, Nondeterminism, Shard, Swept, Totals, json};
+use crate::report::index::{self, Index, Maker, Nondeterminism, Shard, Swept, Totals, html, json};
 use crate::report::junit::CAUSES_SHOWN;
 use crate::trace::timeline;
 
 /// The file for machines.
 pub const JSON: &str = "sweep.json";
+
+/// The file for people.
+pub const HTML: &str = "index.html";
 
 /// The index of a sweep. `replay` says the line that replays a run.
 pub fn of(result: &Sweep, options: &SweepOptions, replay: &dyn Fn(&Named, u64) -> String) -> Index {
@@ -77,9 +80,25 @@ pub fn name_folders(index: &mut Index, folders: &BTreeMap<String, PathBuf>, from
     }
 }
 
-/// Writes it into a folder.
+/// Writes both files into a folder.
 pub fn write(index: &Index, folder: &Path) -> Result<(), WriteError> {
-    put(&folder.join(JSON), json::write(index).as_bytes())
+    put(&folder.join(JSON), json::write(index).as_bytes())?;
+    put(&folder.join(HTML), html::page(index).as_bytes())
+}
+
+/// Reads the index that is in a folder, or in its folder `sweep`. Failures' folders are named as seen from `seen_from`.
+pub fn read(folder: &Path, seen_from: &Path) -> Result<Index, String> {
+    let places = [folder.to_owned(), folder.join(SWEEP)];
+    let Some(place) = places.iter().find(|place| place.join(JSON).is_file()) else {
+        return Err(format!("{}: found no {JSON}, there or in {SWEEP}/", folder.display()));
+    };
+    let file = place.join(JSON);
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut index = json::read(&text).map_err(|error| format!("{} {error}", file.display()))?;
+    for failure in index.failures.values_mut() {
+        failure.folder = failure.folder.take().map(|told| relative(seen_from, &place.join(told)));
+    }
+    Ok(index)
 }
 
 /// A path as seen from a folder: `../light/1` for `sim-results/light/1` from `sim-results/sweep`.

@@ -10,6 +10,7 @@ use crate::cli::check;
 use crate::cli::dump_log;
 use crate::cli::hunt;
 use crate::cli::list;
+use crate::cli::merge;
 use crate::cli::names;
 use crate::cli::producer_perf_test;
 use crate::cli::quorum;
@@ -36,6 +37,8 @@ enum Command {
     Run(run::Arguments),
     /// Many seeds over many scenarios.
     Sweep(sweep::Arguments),
+    /// The results of shards joined into one.
+    Merge(merge::Arguments),
     /// Plants every known bug in turn and shows what catches it, and how soon.
     Hunt(hunt::Arguments),
     /// A run that was kept, or a recorded history, as one page.
@@ -84,6 +87,7 @@ fn run(command: Command) -> ExitCode {
     match command {
         Command::Run(arguments) => ended(run::run(&arguments)),
         Command::Sweep(arguments) => ended(sweep::run(&arguments)),
+        Command::Merge(arguments) => ended(merge::run(&arguments)),
         Command::Hunt(arguments) => ended(hunt::run(&arguments)),
         Command::Report(arguments) => ended(report::run(&arguments)),
         Command::Check(arguments) => ended(check::run(&arguments)),

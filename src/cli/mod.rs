@@ -7,6 +7,7 @@ pub mod dump_log;
 pub mod environment;
 pub mod hunt;
 pub mod list;
+pub mod merge;
 pub mod names;
 pub mod producer_perf_test;
 pub mod producer_properties;

@@ -53,7 +53,7 @@ pub struct Arguments {
     /// Which seeds' results to keep: the smallest of each failure, or those of every failure and pass.
     #[arg(long, num_args = 0..=1, value_parser = ["failures", "all"], default_value = "failures", default_missing_value = "all")]
     keep: String,
-    /// Where sweep.json goes. [default: sim-results/sweep]
+    /// Where sweep.json and index.html go. [default: sim-results/sweep]
     #[arg(long, value_name = "FOLDER")]
     index: Option<PathBuf>,
     /// Write what came of every run as JUnit's XML, too.

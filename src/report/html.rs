@@ -33,7 +33,7 @@ pub fn page(report: &Report<'_>) -> String {
 }
 
 /// Puts parts in their places. What a part says is not looked at again, so no text can stand for another part.
-fn filled(template: &str, parts: &[(&str, String)]) -> String {
+pub fn filled(template: &str, parts: &[(&str, String)]) -> String {
     let mut out = String::with_capacity(template.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -48,7 +48,7 @@ fn filled(template: &str, parts: &[(&str, String)]) -> String {
 }
 
 /// Text as HTML.
-fn escaped_text(text: &str) -> String {
+pub fn escaped_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -81,7 +81,7 @@ fn escaped_json(json: &str) -> String {
 }
 
 /// The hash of an inline element's text, as a policy names it.
-fn hash(text: &str) -> String {
+pub fn hash(text: &str) -> String {
     format!("sha256-{}", base64(&Sha256::digest(text.as_bytes())))
 }
 

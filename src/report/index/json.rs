@@ -1,15 +1,16 @@
-//! `sweep.json`: an index as JSON, a run a line.
+//! `sweep.json`: an index as JSON, a run a line, and back.
 //!
 //! The schema is documented in `sim-results/README.md` and named by `version`. Whoever adds a key leaves the version; whoever
 //! changes what a key means, or takes one away, raises it. Sums that can be counted from the runs are written for those who
-//! only want to read them.
+//! only want to read them; whoever reads a file back counts them again, and refuses it if its digest is not that of its runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::outcome::Exit;
-use crate::report::index::{Failure, Index, Nondeterminism, Run, Shard, Swept, Way};
+use crate::report::index::{Failure, Index, Maker, Nondeterminism, Run, Shard, Swept, Totals, Trouble, Way};
 
 /// The version of the schema.
 pub const VERSION: u64 = 1;
@@ -141,4 +142,200 @@ fn hexadecimal(word: u64) -> Value {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// An index from the text of a file; the error says what is wrong with it.
+pub fn read(text: &str) -> Result<Index, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"))?;
+    let top = Object { at: String::new(), map: value.as_object().ok_or("is no JSON object")? };
+    match top.number("version")? {
+        VERSION => {}
+        other => return Err(format!("has schema version {other}; this program reads version {VERSION}")),
+    }
+    let scenarios = top.objects("scenarios")?.iter().map(read_swept).collect::<Result<Vec<_>, _>>()?;
+    let mut index = Index {
+        maker: Maker {
+            version: top.text("kraftbed")?,
+            program: top.word("program")?,
+            plants: top.texts("plants")?,
+            events_max: top.optional_number("events_max")?,
+        },
+        shards: top.objects("shards")?.iter().map(read_shard).collect::<Result<_, _>>()?,
+        runs: top.objects("runs")?.iter().map(|run| read_run(run, &scenarios)).collect::<Result<_, _>>()?,
+        scenarios,
+        failures: BTreeMap::new(),
+        totals: Totals {
+            messages: top.number("messages")?,
+            operations: top.number("operations")?,
+            virtual_time: Duration::from_nanos(top.number("virtual_ns")?),
+        },
+        faults: top.counts("faults")?,
+        pairs: top.array("fault_pairs")?.iter().map(read_pair).collect::<Result<_, _>>()?,
+        exercised: top.counts("exercised")?,
+        expected: top.texts("expected")?.into_iter().collect(),
+        nondeterminism: top.objects("nondeterminism")?.iter().map(read_nondeterminism).collect::<Result<_, _>>()?,
+    };
+    for failure in top.objects("failures")? {
+        let told = Failure { causes: failure.text("causes")?, folder: failure.optional_text("folder")? };
+        index.failures.insert(failure.text("signature")?, told);
+    }
+    index.sort();
+    let (told, counted) = (top.word("digest")?, index.digest());
+    match told == counted {
+        true => Ok(index),
+        false => Err(format!("says digest 0x{told:016x}, and its runs come to 0x{counted:016x}: it was changed")),
+    }
+}
+
+fn read_swept(object: &Object<'_>) -> Result<Swept, String> {
+    Ok(Swept {
+        path: object.text("path")?,
+        name: object.text("name")?,
+        hash: object.word("hash")?,
+        is_pinned: object.boolean("pinned")?,
+        covers_within: object.number("covers_within")?,
+    })
+}
+
+fn read_shard(object: &Object<'_>) -> Result<Shard, String> {
+    let partition = object.text("partition")?;
+    let parsed = partition.strip_prefix("slice:").and_then(|rest| rest.split_once('/'));
+    let parsed = parsed.and_then(|(m, n)| Some((m.parse().ok()?, n.parse().ok()?)));
+    Ok(Shard {
+        seeds: object.number("seeds")?,
+        seed_base: object.number("seed_base")?,
+        partition: parsed
+            .filter(|(m, n)| 1 <= *m && m <= n)
+            .ok_or_else(|| object.wrong("partition", "expected slice:m/n"))?,
+        is_partial: object.boolean("partial")?,
+        wall: Duration::from_millis(object.number("wall_ms")?),
+    })
+}
+
+fn read_run(object: &Object<'_>, scenarios: &[Swept]) -> Result<Run, String> {
+    let path = object.text("scenario")?;
+    let scenario = scenarios.iter().position(|swept| swept.path == path);
+    let verdict = object.text("verdict")?;
+    let exit = Exit::ALL.into_iter().find(|exit| exit.word() == verdict);
+    let trouble = match exit {
+        Some(Exit::Passed) => None,
+        _ => Some(Box::new(Trouble {
+            property: object.optional_text("property")?,
+            message: object.text("message")?,
+            signature: object.optional_text("signature")?,
+            replay: object.text("replay")?,
+        })),
+    };
+    Ok(Run {
+        scenario: scenario.ok_or_else(|| object.wrong("scenario", "expected a path of \"scenarios\""))?,
+        seed: object.number("seed")?,
+        exit: exit.ok_or_else(|| object.wrong("verdict", "expected a verdict's word"))?,
+        digest: object.word("digest")?,
+        events: object.number("events")?,
+        wall_ms: object.number("wall_ms")?,
+        trouble,
+    })
+}
+
+fn read_pair(value: &Value) -> Result<((String, String), u64), String> {
+    let parts = value.as_array().map(Vec::as_slice);
+    if let Some([Value::String(first), Value::String(second), Value::Number(runs)]) = parts
+        && let Some(runs) = runs.as_u64()
+    {
+        return Ok(((first.clone(), second.clone()), runs));
+    }
+    Err(format!("\"fault_pairs\": found {value}, expected two names and a number"))
+}
+
+fn read_nondeterminism(object: &Object<'_>) -> Result<Nondeterminism, String> {
+    let words: Vec<Option<u64>> = object.texts("digests")?.iter().map(|text| word(text)).collect();
+    match words[..] {
+        [Some(first), Some(second)] => Ok(Nondeterminism {
+            scenario: object.text("scenario")?,
+            seed: object.number("seed")?,
+            digests: (first, second),
+        }),
+        _ => Err(object.wrong("digests", "expected two digests")),
+    }
+}
+
+/// An object that is read: where it is, and what it says.
+struct Object<'a> {
+    at: String,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Object<'a> {
+    fn wrong(&self, key: &str, why: &str) -> String {
+        let found = self.map.get(key).map_or("nothing".to_owned(), |value| value.to_string());
+        format!("\"{}{key}\": found {found}, {why}", self.at)
+    }
+
+    fn take<T>(&self, key: &str, what: &str, take: impl FnOnce(&'a Value) -> Option<T>) -> Result<T, String> {
+        self.map.get(key).and_then(take).ok_or_else(|| self.wrong(key, &format!("expected {what}")))
+    }
+
+    fn number(&self, key: &str) -> Result<u64, String> {
+        self.take(key, "a number", Value::as_u64)
+    }
+
+    fn boolean(&self, key: &str) -> Result<bool, String> {
+        self.take(key, "true or false", Value::as_bool)
+    }
+
+    fn text(&self, key: &str) -> Result<String, String> {
+        self.take(key, "a text", Value::as_str).map(str::to_owned)
+    }
+
+    fn optional_text(&self, key: &str) -> Result<Option<String>, String> {
+        match self.map.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.text(key).map(Some),
+        }
+    }
+
+    fn optional_number(&self, key: &str) -> Result<Option<u64>, String> {
+        match self.map.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.number(key).map(Some),
+        }
+    }
+
+    fn word(&self, key: &str) -> Result<u64, String> {
+        self.take(key, "0x and 16 digits", |value| word(value.as_str()?))
+    }
+
+    fn array(&self, key: &str) -> Result<&'a Vec<Value>, String> {
+        self.take(key, "a list", Value::as_array)
+    }
+
+    fn texts(&self, key: &str) -> Result<Vec<String>, String> {
+        let texts = |value: &Value| {
+            value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        };
+        self.take(key, "a list of texts", texts)
+    }
+
+    fn counts(&self, key: &str) -> Result<BTreeMap<String, u64>, String> {
+        let counts = |value: &Value| {
+            let object = value.as_object()?;
+            object.iter().map(|(name, count)| Some((name.clone(), count.as_u64()?))).collect::<Option<_>>()
+        };
+        self.take(key, "names with a number each", counts)
+    }
+
+    fn objects(&self, key: &str) -> Result<Vec<Object<'a>>, String> {
+        let objects = self.array(key)?.iter().enumerate().map(|(number, value)| {
+            let at = format!("{}{key}[{number}].", self.at);
+            let map =
+                value.as_object().ok_or_else(|| format!("\"{key}[{number}]\": found {value}, expected an object"))?;
+            Ok(Object { at, map })
+        });
+        objects.collect()
+    }
+}
+
+fn word(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
 }

@@ -1,15 +1,22 @@
 //! The index of a sweep: every run in a line, and what they have in common.
 //!
 //! ```text
-//!  campaign::sweep ─▶ Index ─▶ json ─▶ sweep.json
-//!                       └────▶ crate::report::junit
+//!  campaign::sweep ─▶ Index ─▶ json ─▶ sweep.json ─┐ several, of shards
+//!                      │  ▲                         ▼
+//!                      │  └────────────────────── join
+//!                      └────▶ html ─▶ index.html, crate::report::junit
 //! ```
 //!
 //! An index is what is left of a sweep when its process is gone, so whatever can be counted from its runs is counted from
-//! them: the digest, the ways to fail, how many passed.
+//! them: the digest, the ways to fail, how many passed. What is joined from shards is therefore what one sweep would have said,
+//! and a file that was changed by hand contradicts itself.
 
+mod heat;
+pub mod html;
 pub mod index;
+pub mod join;
 pub mod json;
+mod table;
 
 pub use index::{count_pairs, digest_of};
 

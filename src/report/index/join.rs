@@ -1,0 +1,144 @@
+//! The indexes of shards, joined into one: what a single sweep of all their runs would have said.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::report::index::{Index, Run, Swept, Trouble};
+
+/// Why two indexes cannot be joined. Each variant names both, by where they came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant's sentence names its fields")]
+pub enum Unjoinable {
+    /// What made them differs: the version, the program, the plants or the limit.
+    Maker { what: &'static str, one: (String, String), other: (String, String) },
+    /// A scenario of one path says different things.
+    Scenario { path: String, one: (String, u64), other: (String, u64) },
+    /// A run was made by both.
+    Overlap { scenario: String, seed: u64, one: String, other: String },
+}
+
+impl fmt::Display for Unjoinable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unjoinable::Maker { what, one: (one, first), other: (other, second) } => {
+                write!(f, "{one} and {other} are no shards of one sweep: {what} is {first} there and {second} here")
+            }
+            Unjoinable::Scenario { path, one: (one, first), other: (other, second) } => write!(
+                f,
+                "{one} and {other} are no shards of one sweep: {path} has hash 0x{first:016x} there and \
+                 0x{second:016x} here"
+            ),
+            Unjoinable::Overlap { scenario, seed, one, other } => {
+                write!(f, "{one} and {other} overlap: both ran {scenario} with seed {seed}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unjoinable {}
+
+/// Joins indexes, each with where it came from; folders of failures are named from where the joined one will be, so the
+/// caller has turned them before. The first one's scenarios come first.
+pub fn join(parts: Vec<(String, Index)>) -> Result<Index, Unjoinable> {
+    let mut joined: Option<(String, Index)> = None;
+    // Who ran which seed of which scenario.
+    let mut ran: BTreeMap<(usize, u64), String> = BTreeMap::new();
+    for (from, part) in parts {
+        let (first, whole) = joined.get_or_insert_with(|| {
+            let empty = Index { maker: part.maker.clone(), ..Index::default() };
+            (from.clone(), empty)
+        });
+        same_maker((first, whole), (&from, &part))?;
+        let places = place_scenarios((first, whole), (&from, &part))?;
+        let runs: Vec<Run> =
+            part.runs.iter().map(|run| Run { scenario: places[run.scenario], ..run.clone() }).collect();
+        // A sweep may run a seed twice by itself, when it is asked to.
+        for run in &runs {
+            if let Some(other) = ran.get(&(run.scenario, run.seed)) {
+                let scenario = whole.scenarios[run.scenario].path.clone();
+                return Err(Unjoinable::Overlap { scenario, seed: run.seed, one: other.clone(), other: from });
+            }
+        }
+        ran.extend(runs.iter().map(|run| ((run.scenario, run.seed), from.clone())));
+        add(whole, part, runs);
+    }
+    let mut whole = joined.map(|(_, whole)| whole).unwrap_or_default();
+    whole.sort();
+    Ok(whole)
+}
+
+fn same_maker((first, whole): (&str, &Index), (from, part): (&str, &Index)) -> Result<(), Unjoinable> {
+    let (one, other) = (&whole.maker, &part.maker);
+    let plants = |plants: &[String]| if plants.is_empty() { "none".to_owned() } else { plants.join(", ") };
+    let most = |most: Option<u64>| most.map_or("the default".to_owned(), |most| most.to_string());
+    let facts = [
+        ("the version of kraftbed", one.version.clone(), other.version.clone()),
+        ("the program's digest", format!("0x{:016x}", one.program), format!("0x{:016x}", other.program)),
+        ("the plants", plants(&one.plants), plants(&other.plants)),
+        ("--events-max", most(one.events_max), most(other.events_max)),
+    ];
+    match facts.into_iter().find(|(_, one, other)| one != other) {
+        None => Ok(()),
+        Some((what, one, other)) => {
+            Err(Unjoinable::Maker { what, one: (first.to_owned(), one), other: (from.to_owned(), other) })
+        }
+    }
+}
+
+/// The number of each of the part's scenarios in the whole, where new ones are added.
+fn place_scenarios((first, whole): (&str, &mut Index), (from, part): (&str, &Index)) -> Result<Vec<usize>, Unjoinable> {
+    let mut places = Vec::new();
+    for swept in &part.scenarios {
+        let known = whole.scenarios.iter().position(|known| known.path == swept.path);
+        let place = known.unwrap_or(whole.scenarios.len());
+        match whole.scenarios.get(place) {
+            None => whole.scenarios.push(swept.clone()),
+            Some(Swept { hash, .. }) if *hash != swept.hash => {
+                let (one, other) = ((first.to_owned(), *hash), (from.to_owned(), swept.hash));
+                return Err(Unjoinable::Scenario { path: swept.path.clone(), one, other });
+            }
+            Some(_) => {}
+        }
+        places.push(place);
+    }
+    Ok(places)
+}
+
+fn add(whole: &mut Index, part: Index, runs: Vec<Run>) {
+    add_failures(whole, &part, &runs);
+    whole.runs.extend(runs);
+    whole.shards.extend(part.shards);
+    whole.totals.messages += part.totals.messages;
+    whole.totals.operations += part.totals.operations;
+    whole.totals.virtual_time += part.totals.virtual_time;
+    add_counts(&mut whole.faults, part.faults);
+    add_counts(&mut whole.pairs, part.pairs);
+    add_counts(&mut whole.exercised, part.exercised);
+    whole.expected.extend(part.expected);
+    whole.nondeterminism.extend(part.nondeterminism);
+}
+
+fn add_counts<K: Ord>(whole: &mut BTreeMap<K, u64>, part: BTreeMap<K, u64>) {
+    for (what, count) in part {
+        *whole.entry(what).or_default() += count;
+    }
+}
+
+/// What is known of a way to fail is kept from the shard with the smallest seed, which is whose run it tells of.
+fn add_failures(whole: &mut Index, part: &Index, runs: &[Run]) {
+    let scenarios = &whole.scenarios;
+    let smallest = |runs: &[Run], signature: &str| {
+        let is_meant = |trouble: &Trouble| trouble.signature.as_deref() == Some(signature);
+        let failed = runs.iter().filter(|run| run.trouble.as_deref().is_some_and(is_meant));
+        failed.map(|run| (run.seed, scenarios[run.scenario].path.clone())).min()
+    };
+    for (signature, failure) in &part.failures {
+        let is_smaller = match (smallest(&whole.runs, signature), smallest(runs, signature)) {
+            (Some(known), Some(new)) => new < known,
+            (known, _) => known.is_none(),
+        };
+        if is_smaller {
+            whole.failures.insert(signature.clone(), failure.clone());
+        }
+    }
+}
