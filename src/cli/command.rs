@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::cli::bench;
 use crate::cli::check;
 use crate::cli::dump_log;
+use crate::cli::export;
 use crate::cli::hunt;
 use crate::cli::list;
 use crate::cli::merge;
@@ -39,6 +40,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// The results of shards joined into one.
     Merge(merge::Arguments),
+    /// A run that was kept, for other tools.
+    Export(export::Arguments),
     /// Plants every known bug in turn and shows what catches it, and how soon.
     Hunt(hunt::Arguments),
     /// A run that was kept, or a recorded history, as one page.
@@ -88,6 +91,7 @@ fn run(command: Command) -> ExitCode {
         Command::Run(arguments) => ended(run::run(&arguments)),
         Command::Sweep(arguments) => ended(sweep::run(&arguments)),
         Command::Merge(arguments) => ended(merge::run(&arguments)),
+        Command::Export(arguments) => ended(export::run(&arguments)),
         Command::Hunt(arguments) => ended(hunt::run(&arguments)),
         Command::Report(arguments) => ended(report::run(&arguments)),
         Command::Check(arguments) => ended(check::run(&arguments)),

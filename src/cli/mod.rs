@@ -5,6 +5,7 @@ pub mod check;
 mod command;
 pub mod dump_log;
 pub mod environment;
+pub mod export;
 pub mod hunt;
 pub mod list;
 pub mod merge;

@@ -19,10 +19,11 @@
 //! no arrival. How far a node's log reaches is taken from its notes and from what it says in fetches, so between two of
 //! them it is what was last known.
 //!
-//! **Beside the page.** [`index`] is what is left of a sweep, [`junit`] what build servers read. Nothing here reads or writes
+//! **Beside the page.** [`index`] is what is left of a sweep, [`junit`] what build servers read, [`export`] what other tools do. Nothing here reads or writes
 //! a file: who has the data hands it in, and gets text back.
 
 pub mod columns;
+pub mod export;
 pub mod finding;
 pub mod html;
 pub mod index;
