@@ -1,0 +1,3 @@
+module kraftbed/bench/porcupine
+
+go 1.21
