@@ -1,5 +1,7 @@
 //! The simulated world from end to end: what ships passes, what is planted is caught, and equal seeds are equal runs.
 
+#[path = "world/check.rs"]
+mod check;
 #[path = "world/commands.rs"]
 mod commands;
 #[path = "world/decisions.rs"]

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::campaign::bench::compare::{Threshold, name, worse};
 use crate::campaign::bench::limits::Limits;
-use crate::campaign::bench::{Load, Measured, Options, Row, bench, floor};
+use crate::campaign::bench::{Checked, Load, Measured, Options, Row, bench, floor};
+use crate::campaign::check::Verdict;
 use crate::cli::serve::key_and_value;
 use crate::cli::show;
 use crate::cli::stdout::{Unwritten, say};
@@ -59,6 +60,10 @@ pub struct Arguments {
     /// A bound that every row must keep, such as 'p99<30ms' or 'throughput>1MB/s'; may be given several times.
     #[arg(long, value_name = "BOUND", value_parser = Threshold::parse)]
     threshold: Vec<Threshold>,
+    /// Write a history of each load, reads included, and check it; exit with 1 if no log could have given these answers. (It
+    /// takes some of the client's time.)
+    #[arg(long)]
+    check: bool,
     /// One JSON object on stdout.
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
@@ -109,6 +114,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         base_port: arguments.base_port,
         overrides: arguments.overrides.clone(),
         directory: directory.clone(),
+        check: arguments.check,
     };
     let bar = progress();
     // Quorums and floors are processes of their own, which must end with this one.
@@ -126,7 +132,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     });
     bar.finish_and_clear();
     let _ = fs::remove_dir_all(&directory);
-    let result = result_json(&measured?);
+    let measured = measured?;
+    let is_violated = measured.rows.iter().any(Row::is_violated);
+    let result = result_json(&measured);
     let file = folder.join(format!("{}.json", wall().0));
     fs::write(&file, format!("{result:#}\n")).map_err(|error| format!("{}: {error}", file.display()))?;
 
@@ -145,6 +153,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     }
     misses.iter().for_each(|miss| eprintln!("missed: {miss}"));
     Ok(match (is_interrupted, misses.is_empty()) {
+        _ if is_violated => Exit::Violated,
         (true, _) => Exit::of_signal(signals.number()),
         (false, true) => Exit::Passed,
         (false, false) => Exit::Missed,
@@ -199,7 +208,17 @@ fn row_json(row: &Row) -> Value {
         "records_per_request": row.records_per_request(),
         "syncs": row.syncs,
         "cpu_seconds": row.cpu_seconds,
+        "check": row.checked.as_ref().map(check_json),
     })
+}
+
+fn check_json(Checked { operations, seconds, verdict }: &Checked) -> Value {
+    let (word, message) = match verdict {
+        Verdict::Linearizable => ("linearizable", None),
+        Verdict::NotLinearizable { message, .. } => ("not_linearizable", Some(message)),
+        Verdict::Undecided { why } => ("undecided", Some(why)),
+    };
+    json!({ "operations": operations, "seconds": seconds, "verdict": word, "message": message })
 }
 
 fn print(result: &Value, file: &Path) -> Result<(), Unwritten> {
@@ -252,6 +271,14 @@ fn print(result: &Value, file: &Path) -> Result<(), Unwritten> {
             number(row, "records_per_second") / number(floor, "records_per_second"),
             number(row, "p50_us") / number(floor, "p50_us").max(1.0)
         ))?;
+    }
+    for row in result["rows"].as_array().unwrap_or(&none).iter().filter(|row| row["check"].is_object()) {
+        let check = &row["check"];
+        let (verdict, message) = (check["verdict"].as_str().unwrap_or(""), check["message"].as_str());
+        let message = message.map_or(String::new(), |message| format!(": {message}"));
+        let seconds = check["seconds"].as_f64().unwrap_or(0.0);
+        let operations = &check["operations"];
+        say(format_args!("{}: {verdict}, {operations} operations checked in {seconds:.3} s{message}", name(row)))?;
     }
     say(format_args!("cpu is in cores, all processes together; the last two columns are shares of the floor"))?;
     say(format_args!("result: {}", file.display()))

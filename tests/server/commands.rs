@@ -114,7 +114,7 @@ fn bench_measures_a_quorum_beside_its_floor() {
     let mut told = String::new();
     for base in (32_100..32_700).step_by(97) {
         let base = base.to_string();
-        let load = ["--nodes", "3", "--record-bytes", "100", "--in-flight", "1,64/2", "--time", "300ms"];
+        let load = ["--nodes", "3", "--record-bytes", "100", "--in-flight", "1,64/2", "--time", "300ms", "--check"];
         let bounds = ["--threshold", "p50<1us", "--threshold", "records_per_second>1"];
         let (out, error, code) =
             run(&[&["bench", "--base-port", &base, "--output", "json"][..], &load, &bounds].concat());
@@ -129,6 +129,10 @@ fn bench_measures_a_quorum_beside_its_floor() {
             assert!(rows.iter().all(|row| row["records_per_second"].as_f64() > Some(0.0)), "{told}");
             assert!(rows.iter().all(|row| row["p50_us"].as_u64() <= row["p99_us"].as_u64()), "{told}");
         }
+        let rows = result["rows"].as_array().expect("rows");
+        assert!(rows.iter().all(|row| row["check"]["verdict"] == "linearizable"), "{told}");
+        let is_whole = |row: &serde_json::Value| row["check"]["operations"].as_u64() > row["records"].as_u64();
+        assert!(rows.iter().all(is_whole), "tail and reads besides: {told}");
         assert!(result["rows"][0]["syncs"].as_u64() > Some(0), "every commit is synced: {told}");
         assert!(result["limits"]["fdatasync_p50_us"].as_u64() > Some(0), "{told}");
         // No quorum commits within a microsecond: that bound is missed, the other is kept.

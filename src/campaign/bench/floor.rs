@@ -114,6 +114,7 @@ impl Floor<'_> {
             requests: client.writes,
             syncs: 0,
             cpu_seconds: cpu(&processes) - before,
+            checked: None,
         })
     }
 }

@@ -25,6 +25,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::campaign::bench::limits::Limits;
+use crate::campaign::check::Verdict;
+use crate::campaign::results::WriteError;
 use crate::server::load::histogram::Percentiles;
 use crate::server::load::reading::ReadError;
 use crate::server::members::SystemError;
@@ -50,6 +52,8 @@ pub struct Options {
     pub overrides: Vec<(String, String)>,
     /// Where quorums and floors keep their files.
     pub directory: PathBuf,
+    /// Whether every load writes a history, which is checked.
+    pub check: bool,
 }
 
 /// A load that waits for its answers.
@@ -82,6 +86,19 @@ pub struct Row {
     pub syncs: u64,
     /// CPU time of all processes, the client's included.
     pub cpu_seconds: f64,
+    /// What its history came to, where one was written.
+    pub checked: Option<Checked>,
+}
+
+/// A history that was checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// Operations in it.
+    pub operations: u64,
+    /// How long that took.
+    pub seconds: f64,
+    /// What it came to.
+    pub verdict: Verdict,
 }
 
 /// Everything that was measured.
@@ -107,9 +124,16 @@ pub enum BenchError {
     NotReady { why: String },
     /// The load failed.
     Load(ReadError),
+    /// A history that must be kept cannot be written.
+    History(WriteError),
 }
 
 impl Row {
+    /// Whether its history is one that no log and its producers could have given.
+    pub fn is_violated(&self) -> bool {
+        matches!(&self.checked, Some(Checked { verdict: Verdict::NotLinearizable { .. }, .. }))
+    }
+
     /// The rate.
     pub fn records_per_second(&self) -> f64 {
         self.records as f64 / self.seconds
@@ -132,6 +156,7 @@ impl std::fmt::Display for BenchError {
             BenchError::System(error) => error.fmt(f),
             BenchError::NotReady { why } => write!(f, "the quorum does not come up: {why}"),
             BenchError::Load(error) => error.fmt(f),
+            BenchError::History(error) => error.fmt(f),
         }
     }
 }

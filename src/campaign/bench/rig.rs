@@ -8,8 +8,11 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::campaign::bench::{BenchError, Load, Options, Row};
+use crate::campaign::bench::{BenchError, Checked, Load, Options, Row};
+use crate::campaign::check::{self, Verdict};
+use crate::campaign::results;
 use crate::client::producer::Settings;
+use crate::history::{Model, Operation};
 use crate::prng::Prng;
 use crate::server::load::pace::Pace;
 use crate::server::load::payload::{Keys, Source};
@@ -55,9 +58,10 @@ impl Rig {
 
     /// Loads the quorum, and says what it did and what it cost.
     pub fn measure(&mut self, options: &Options, record_bytes: usize, load: Load) -> Result<Row, BenchError> {
-        self.run(options, record_bytes, load, options.seconds / 4)?;
+        self.run(options, record_bytes, load, (options.seconds / 4, After::default()))?;
         let (cpu, syncs) = (self.cpu(), self.syncs());
-        let summary = self.run(options, record_bytes, load, options.seconds)?;
+        let after = After { history: options.check, ..After::default() };
+        let summary = self.run(options, record_bytes, load, (options.seconds, after))?;
         Ok(Row {
             nodes: self.members.plan().nodes,
             record_bytes,
@@ -68,6 +72,7 @@ impl Rig {
             requests: summary.counters.requests,
             syncs: self.syncs().saturating_sub(syncs),
             cpu_seconds: self.cpu() - cpu,
+            checked: summary.history.map(|history| checked(history.operations(), options)).transpose()?,
         })
     }
 
@@ -76,7 +81,7 @@ impl Rig {
         options: &Options,
         record_bytes: usize,
         load: Load,
-        seconds: Duration,
+        (seconds, after): (Duration, After),
     ) -> Result<perf::Summary, BenchError> {
         self.serial += 1;
         let plan = self.members.plan();
@@ -92,11 +97,12 @@ impl Rig {
             pace: Pace::Unlimited,
             in_flight_records_max: Some((load.in_flight / u64::from(load.clients)).max(1)),
             time_limit: Some(seconds),
-            source: Source::Letters(record_bytes),
+            // A history must tell values apart.
+            source: if after.history { Source::Named(record_bytes) } else { Source::Letters(record_bytes) },
             keys: Keys::None,
             seed: self.serial,
             interval_ms: 5000,
-            after: After::default(),
+            after,
         };
         let mut trouble = None;
         let summary = perf::run(&plan, Prng::new(self.serial, 0), &mut |line| {
@@ -121,6 +127,19 @@ impl Rig {
         let ports = self.members.plan().ids().filter_map(|node| self.members.plan().metrics(node));
         ports.filter_map(|endpoint| syncs_of(&endpoint.host, endpoint.port)).sum()
     }
+}
+
+/// Judges a history. One that cannot be is kept beside the results, where `check` finds it.
+fn checked(history: &[Operation], options: &Options) -> Result<Checked, BenchError> {
+    let start = Instant::now();
+    let mut verdict = check::log(history, Model::Producer);
+    let seconds = start.elapsed().as_secs_f64();
+    if let Verdict::NotLinearizable { message, .. } = &mut verdict {
+        let file = options.directory.with_extension("history.jsonl");
+        results::write_history(&file, history).map_err(BenchError::History)?;
+        *message += &format!(" (history: {})", file.display());
+    }
+    Ok(Checked { operations: history.len() as u64, seconds, verdict })
 }
 
 /// CPU time that a process has used, user and system. (proc(5): `/proc/PID/stat`, fields 14 and 15, in ticks of 10 ms.)

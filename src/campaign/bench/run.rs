@@ -47,9 +47,11 @@ pub fn bench(
     Ok(measured)
 }
 
-/// The row in the middle, by rate.
+/// The row in the middle, by rate. What one history came to is not forgotten for another's sake.
 fn median(mut rows: Vec<Row>) -> Row {
+    let violated = rows.iter().find(|row| row.is_violated()).and_then(|row| row.checked.clone());
     rows.sort_by(|one, other| one.records_per_second().total_cmp(&other.records_per_second()));
     let middle = rows.len() / 2;
-    rows.swap_remove(middle)
+    let row = rows.swap_remove(middle);
+    Row { checked: violated.or(row.checked), ..row }
 }
