@@ -257,6 +257,17 @@ fn jepsens_processes_do_one_thing_at_a_time_and_die_of_not_knowing() {
 }
 
 #[test]
+fn an_exported_history_of_keys_is_judged_as_the_run_was() {
+    let desk = Desk::new("round trip");
+    for (scenario, code) in [(KEYS, 0), ("failed_cas_sets", 1)] {
+        assert_eq!(desk.call(&["run", scenario]).code, code);
+        exported(&desk, &format!("sim-results/{scenario}/1"), "jepsen");
+        let answer = desk.call(&["check", "out", "--format", "edn", "--nil-read", "observes"]);
+        assert_eq!(answer.code, code, "{}{}", answer.stdout, answer.stderr);
+    }
+}
+
+#[test]
 fn porcupines_calls_return_once() {
     let desk = Desk::new("porcupine");
     for scenario in ["restarts_as_leader", "standard", KEYS] {

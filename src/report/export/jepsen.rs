@@ -52,8 +52,8 @@ fn asked(ask: &Ask) -> (&'static str, String) {
         Ask::Tail => ("tail", "nil".to_owned()),
         Ask::Read { from } => ("poll", format!("{{:from {from}}}")),
         Ask::Get { key } => ("read", format!("[{key} nil]")),
-        Ask::Put { key, value } => ("write", format!("[{key} {}]", name(*value))),
-        Ask::Cas { key, from, to } => ("cas", format!("[{key} [{} {}]]", optional(*from), name(*to))),
+        Ask::Put { key, value } => ("write", format!("[{key} {}]", held(Some(*value)))),
+        Ask::Cas { key, from, to } => ("cas", format!("[{key} [{} {}]]", held(*from), held(Some(*to)))),
     }
 }
 
@@ -66,11 +66,11 @@ fn answered(ask: &Ask, told: &Told, asked: String) -> (&'static str, String, Str
             let pairs = values.iter().map(|(offset, value)| format!("[{offset} {}]", name(*value)));
             ("ok", list(pairs), format!(", :next {next}"))
         }
-        (Told::Got { value }, Ask::Get { key }) => ("ok", format!("[{key} {}]", optional(*value)), String::new()),
+        (Told::Got { value }, Ask::Get { key }) => ("ok", format!("[{key} {}]", held(*value)), String::new()),
         (Told::Compared { offset, found }, Ask::Cas { from, .. }) if found == from => {
             ("ok", asked, format!(", :offset {offset}"))
         }
-        (Told::Compared { found, .. }, _) => ("fail", asked, format!(", :error [:found {}]", optional(*found))),
+        (Told::Compared { found, .. }, _) => ("fail", asked, format!(", :error [:found {}]", held(*found))),
         // Nothing could have answered this, and no checker may pass it: it was answered, and not with what was asked for.
         (Told::Got { .. } | Told::Unreadable { .. }, _) => {
             let value = ask.key().map_or(":unreadable".to_owned(), |key| format!("[{key} :unreadable]"));
@@ -84,8 +84,13 @@ fn name(number: u64) -> String {
     format!("\"{}\"", value::name(number))
 }
 
-fn optional(number: Option<u64>) -> String {
-    number.map_or("nil".to_owned(), name)
+/// What a key holds: small numbers as such, others by their names, as our own lines have them.
+fn held(value: Option<u64>) -> String {
+    match value {
+        None => "nil".to_owned(),
+        Some(small) if small >> 32 == 0 => small.to_string(),
+        Some(number) => name(number),
+    }
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

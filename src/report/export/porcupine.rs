@@ -82,9 +82,9 @@ fn asked(ask: &Ask) -> Value {
         Ask::Tail => json!({ "f": "tail" }),
         Ask::Read { from } => json!({ "f": "read", "from": from }),
         Ask::Get { key } => json!({ "f": "get", "key": key }),
-        Ask::Put { key, value } => json!({ "f": "put", "key": key, "value": value::name(*value) }),
+        Ask::Put { key, value } => json!({ "f": "put", "key": key, "value": value::word(*value) }),
         Ask::Cas { key, from, to } => {
-            json!({ "f": "cas", "key": key, "from": from.map(value::name), "to": value::name(*to) })
+            json!({ "f": "cas", "key": key, "from": from.map(value::word), "to": value::word(*to) })
         }
     }
 }
@@ -97,8 +97,8 @@ fn answered(told: &Told) -> Value {
             let pairs: Vec<_> = values.iter().map(|(offset, value)| json!([offset, value::name(*value)])).collect();
             json!({ "values": pairs, "next": next })
         }
-        Told::Got { value } => json!({ "value": value.map(value::name) }),
-        Told::Compared { offset, found } => json!({ "offset": offset, "found": found.map(value::name) }),
+        Told::Got { value } => json!({ "value": value.map(value::word) }),
+        Told::Compared { offset, found } => json!({ "offset": offset, "found": found.map(value::word) }),
         Told::Unreadable { reason } => json!({ "unreadable": reason }),
     }
 }
