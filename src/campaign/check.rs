@@ -127,6 +127,28 @@ pub fn load(file: &Path) -> Result<Vec<u8>, Unreadable> {
     Ok(unpacked)
 }
 
+/// What a machine is told of a history, whoever asks: verdict, message, and the operations that conflict.
+pub fn facts(checked: &Checked) -> Value {
+    let (verdict, message, core) = match &checked.verdict {
+        Verdict::Linearizable => ("linearizable", None, &[][..]),
+        Verdict::NotLinearizable { message, core } => ("not_linearizable", Some(message), &core[..]),
+        Verdict::Undecided { why } => ("undecided", Some(why), &[][..]),
+    };
+    let operation = |told: &CoreOperation| {
+        let CoreOperation { client, f, value, invoked, returned } = told;
+        json!({ "client": client, "f": f, "value": value, "invoked": invoked, "returned": returned })
+    };
+    json!({
+        "format": checked.format.name(),
+        "model": checked.model(),
+        "dialect": checked.dialect.as_ref().map(ToString::to_string),
+        "operations": checked.operations,
+        "verdict": verdict,
+        "message": message,
+        "core": core.iter().map(operation).collect::<Vec<Value>>(),
+    })
+}
+
 /// Checks one history. `hear` is told how many of its parts are decided, of how many.
 pub fn check(bytes: &[u8], options: &Options, hear: &(dyn Fn(usize, usize) + Sync)) -> Result<Checked, Unreadable> {
     read_and_check(bytes, options, hear).map(|(_, checked)| checked)

@@ -5,6 +5,7 @@
 //! events.jsonl     every event, one JSON object a line
 //! trace.kbed       the same, compact
 //! history.jsonl    what clients asked and were told
+//! linearizability.json  the verdict on that alone, and the operations that conflict
 //! scenario.json    the resolved scenario: every draw explicit; it is itself a scenario
 //! summary.txt      what the terminal showed
 //! nodes/<id>/      each node's files at the end, in Kafka's layout
@@ -17,8 +18,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::campaign::check;
 use crate::history::Operation;
-use crate::history::format::lines;
+use crate::history::format::{Format, Hints, lines};
 use crate::outcome::Verdict;
 use crate::report;
 use crate::scenario::plan::Plan;
@@ -56,7 +58,9 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished, replay: Option<&str>
     put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
     let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
     put(&folder.join("events.jsonl"), events.as_bytes())?;
-    write_history(&folder.join("history.jsonl"), &finished.history)?;
+    let history = history_text(&finished.history);
+    put(&folder.join("history.jsonl"), history.as_bytes())?;
+    put(&folder.join("linearizability.json"), linearizability(&history).as_bytes())?;
     put(&folder.join("summary.txt"), summary(plan, finished).as_bytes())?;
     for (node, files) in finished.disks.iter().enumerate() {
         for (path, bytes) in files {
@@ -82,9 +86,26 @@ fn resolved(plan: &Plan, finished: &Finished) -> Plan {
 
 /// Writes a history into a file, a line for each operation.
 pub fn write_history(file: &Path, history: &[Operation]) -> Result<(), WriteError> {
+    put(file, history_text(history).as_bytes())
+}
+
+fn history_text(history: &[Operation]) -> String {
     let mut text = lines::HEADER.to_owned();
     history.iter().enumerate().for_each(|(index, operation)| lines::write(index, operation, &mut text));
-    put(file, text.as_bytes())
+    text
+}
+
+/// The verdict on a run's history alone, as `check` gives it on `history.jsonl`.
+fn linearizability(history: &str) -> String {
+    let hints = Hints { format: Some(Format::Lines), ..Hints::default() };
+    let options = check::Options { hints, time_max: None, bytes_max: BYTES_MAX, steps_max: STEPS_MAX, jobs: 1 };
+    let mut facts = match check::check(history.as_bytes(), &options, &|_, _| ()) {
+        Ok(checked) => check::facts(&checked),
+        // A client may have been told what no history can hold; the run's own verdict says so.
+        Err(error) => json!({ "verdict": "undecided", "message": format!("history.jsonl{error}"), "core": [] }),
+    };
+    facts["version"] = json!(1);
+    format!("{facts:#}\n")
 }
 
 /// A panic of a node is a verdict, not a message on the terminal.
@@ -154,3 +175,9 @@ pub const PAGE: &str = "report.html";
 /// Panics in these folders are a node's.
 const NODE_FOLDERS: [&str; 8] =
     ["src/raft", "src/log", "src/node", "src/record", "src/protocol", "src/machine", "src/client", "src/ids"];
+
+/// Operations that the search through the keys of a run may try.
+const STEPS_MAX: u64 = 50_000_000;
+
+/// Bytes that it may keep.
+const BYTES_MAX: u64 = 1 << 30;

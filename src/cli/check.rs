@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::campaign::check::{Checked, CoreOperation, Options, Unreadable, Verdict, check, load, peak_rss_bytes};
+use crate::campaign::check::{
+    Checked, CoreOperation, Options, Unreadable, Verdict, check, facts, load, peak_rss_bytes,
+};
 use crate::cli::stdout::{Unwritten, say};
 use crate::history::Model;
 use crate::history::format::{FailedCas, Format, Hints, NilRead};
@@ -233,29 +235,12 @@ fn short(value: &Value) -> String {
 }
 
 fn history_json(name: &str, checked: &Checked) -> Value {
-    let (verdict, message, core) = match &checked.verdict {
-        Verdict::Linearizable => ("linearizable", None, &[][..]),
-        Verdict::NotLinearizable { message, core } => ("not_linearizable", Some(message), &core[..]),
-        Verdict::Undecided { why } => ("undecided", Some(why), &[][..]),
-    };
-    json!({
-        "file": name,
-        "format": checked.format.name(),
-        "model": checked.model(),
-        "dialect": checked.dialect.as_ref().map(ToString::to_string),
-        "operations": checked.operations,
-        "verdict": verdict,
-        "message": message,
-        "seconds": checked.took.as_secs_f64(),
-        "cpu_seconds": checked.cpu.as_secs_f64(),
-        "peak_rss_bytes": checked.peak_rss_bytes,
-        "core": core.iter().map(operation_json).collect::<Vec<Value>>(),
-    })
-}
-
-fn operation_json(told: &CoreOperation) -> Value {
-    let CoreOperation { client, f, value, invoked, returned } = told;
-    json!({ "client": client, "f": f, "value": value, "invoked": invoked, "returned": returned })
+    let mut told = facts(checked);
+    told["file"] = json!(name);
+    told["seconds"] = json!(checked.took.as_secs_f64());
+    told["cpu_seconds"] = json!(checked.cpu.as_secs_f64());
+    told["peak_rss_bytes"] = json!(checked.peak_rss_bytes);
+    told
 }
 
 fn progress(files: usize) -> ProgressBar {

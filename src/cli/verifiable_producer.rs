@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::campaign::results;
 use crate::cli::producer_properties::{Sources, thread_died};
 use crate::prng::Prng;
 use crate::server::clock::wall;
@@ -50,6 +51,9 @@ pub struct Arguments {
     /// Config properties file (config options shared with command line parameters will be overridden).
     #[arg(long, value_name = "CONFIG-FILE")]
     command_config: Option<PathBuf>,
+    /// Writes down what was asked and told, a JSON line for each record, for `kraftbed check`. (Not in Kafka.)
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
 }
 
 /// The tool in Kafka's words.
@@ -73,10 +77,17 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let outcome = run_plan(&plan, Prng::new(0, 0), &mut |event| {
         let _ = writeln!(out, "{}", line(&event, wall().0, &arguments.topic, throughput)).and_then(|()| out.flush());
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => thread_died(&error),
+    let history = match outcome {
+        Ok(history) => history,
+        Err(error) => return thread_died(&error),
+    };
+    if let (Some(file), Some(history)) = (&arguments.history, history)
+        && let Err(error) = results::write_history(file, history.operations())
+    {
+        eprintln!("verifiable-producer: error: {error}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 fn plan(arguments: &Arguments) -> Result<Plan, Box<dyn std::error::Error>> {
@@ -101,6 +112,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Box<dyn std::error::Error>> {
         value_prefix: arguments.value_prefix,
         repeating_keys: arguments.repeating_keys,
         create_time: Some(arguments.message_create_time).filter(|&time| time != -1),
+        history: arguments.history.is_some(),
     })
 }
 

@@ -24,6 +24,7 @@ use crate::server::load::pace::Pace;
 use crate::server::load::payload::{Keys, Payloads, Source};
 use crate::server::load::reading::{Consumed, Fetched, ReadError, Reader};
 use crate::server::load::stats::{Part, Stats};
+use crate::server::load::verifiable::outcome;
 use crate::time::Instant;
 
 /// What is to be done.
@@ -371,11 +372,7 @@ impl<'a> Test<'a> {
     fn write_history(&mut self, client: usize, ended: &Ended, now: Instant) {
         let Some(history) = &mut self.history else { return };
         for index in 0..u64::from(ended.records) {
-            let outcome = match ended.fate {
-                Fate::Acked { base: Some(base) } => Outcome::Ok(Told::Appended { offset: base.0 + index }),
-                Fate::Acked { base: None } | Fate::Open { .. } => Outcome::Open,
-                Fate::Failed { .. } => Outcome::Failed,
-            };
+            let outcome = outcome(ended.fate, index);
             history.returned(now, ClientId(client as u32), ended.first_record + index, outcome);
         }
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::client::producer::{Ended, Fate, Refused, Settings, exception};
+use crate::history::{Ask, ClientId, Outcome, Recorder, Told, value};
 use crate::ids::Offset;
 use crate::prng::Prng;
 use crate::record::Shape;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub repeating_keys: Option<i32>,
     /// What the first record is stamped with; without it, all are stamped with the time.
     pub create_time: Option<i64>,
+    /// Whether to write a history down.
+    pub history: bool,
 }
 
 /// What is to be told.
@@ -57,12 +60,14 @@ pub struct Record {
     pub value: String,
 }
 
-/// Does it, until SIGTERM or SIGINT at the latest. The driver calls `tell` in the order of events.
-pub fn run(plan: &Plan, prng: Prng, tell: &mut dyn FnMut(Event)) -> io::Result<()> {
+/// Does it, until SIGTERM or SIGINT at the latest. The driver calls `tell` in the order of events. The answer is the history, if
+/// one was asked for: record `n` is value `n` of client 0, whatever its text.
+pub fn run(plan: &Plan, prng: Prng, tell: &mut dyn FnMut(Event)) -> io::Result<Option<Recorder>> {
     let mut drive = Drive::new(&plan.settings, 1, prng)?;
     drive.catch_signals()?;
     let start = drive.now();
-    let run = Run { plan, drive, start, sent: 0, acked: 0, waiting: BTreeMap::new(), blocked: None };
+    let history = plan.history.then(Recorder::new);
+    let run = Run { plan, drive, start, sent: 0, acked: 0, waiting: BTreeMap::new(), blocked: None, history };
     run.through(tell)
 }
 
@@ -76,10 +81,11 @@ struct Run<'a> {
     waiting: BTreeMap<u64, u64>,
     /// Since when there is no room for the next record.
     blocked: Option<Instant>,
+    history: Option<Recorder>,
 }
 
 impl Run<'_> {
-    fn through(mut self, tell: &mut dyn FnMut(Event)) -> io::Result<()> {
+    fn through(mut self, tell: &mut dyn FnMut(Event)) -> io::Result<Option<Recorder>> {
         tell(Event::Started);
         let mut taken = 0;
         loop {
@@ -103,7 +109,7 @@ impl Run<'_> {
         tell(Event::Stopped);
         let took = self.drive.now().since(self.start);
         tell(Event::Summed { sent: self.sent, acked: self.acked, took });
-        Ok(())
+        Ok(self.history)
     }
 
     /// Pushes what is due, a batch or so at most; how long there is nothing more to do.
@@ -122,6 +128,10 @@ impl Run<'_> {
             match self.drive.push(0, now, &shape, |place| place.copy_from_slice(value)) {
                 Ok(()) => {
                     self.waiting.insert(*taken, self.sent);
+                    if let Some(history) = &mut self.history {
+                        let ask = Ask::Append { values: vec![value::number(ClientId(0), self.sent as u32)] };
+                        history.invoked(now, ClientId(0), self.sent, ask);
+                    }
                     *taken += 1;
                 }
                 Err(Refused::Full) if now.since(*self.blocked.get_or_insert(now)) < self.plan.settings.block_max => {
@@ -145,7 +155,11 @@ impl Run<'_> {
     fn on_ended(&mut self, ended: &Ended, tell: &mut dyn FnMut(Event)) {
         for index in 0..u64::from(ended.records) {
             let number = self.waiting.remove(&(ended.first_record + index));
-            let record = self.record(number.expect("invariant: a record ends once, after it was taken"));
+            let number = number.expect("invariant: a record ends once, after it was taken");
+            let record = self.record(number);
+            if let Some(history) = &mut self.history {
+                history.returned(self.drive.now(), ClientId(0), number, outcome(ended.fate, index));
+            }
             tell(match ended.fate {
                 Fate::Acked { base } => {
                     self.acked += 1;
@@ -181,6 +195,15 @@ impl Run<'_> {
                 Timestamp(first.saturating_add(since))
             }
         }
+    }
+}
+
+/// What a history says of record `index` of a batch.
+pub(in crate::server::load) fn outcome(fate: Fate, index: u64) -> Outcome {
+    match fate {
+        Fate::Acked { base: Some(base) } => Outcome::Ok(Told::Appended { offset: base.0 + index }),
+        Fate::Acked { base: None } | Fate::Open { .. } => Outcome::Open,
+        Fate::Failed { .. } => Outcome::Failed,
     }
 }
 
