@@ -72,8 +72,11 @@ fn files_are_short() {
 /// A page is code as well, and embedded as it is.
 #[test]
 fn pages_are_short() {
-    for extension in ["js", "css", "html"] {
-        let sources = files("src/report/page", extension);
+    for (folder, extension) in ["src/report/page", "src/report/index/page"]
+        .iter()
+        .flat_map(|folder| ["js", "css", "html"].map(|of| (folder, of)))
+    {
+        let sources = files(folder, extension);
         obeyed(shape::file_lengths(&sources.iter().map(|(path, text)| Source::new(path, text)).collect::<Vec<_>>()));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Needs Go for the comparison: the newest Porcupine comes from the module proxy, with its test histories, and
 //! `tests/bench/porcupine` checks them on one thread. Without Go, or where the proxy is out of reach, only what is made here
-//! is measured. CPU time, checks alone, histories parsed before, certificates included; medians.
+//! is measured. Checks alone, histories parsed before, orders replayed; the time of one thread, of Porcupine its CPU time; medians.
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark reads files and a clock")]
 

@@ -68,7 +68,7 @@ pub const CRATES: &[(&str, &str)] = &[
     ("sha2", "report"),
     // Latencies of the load tools, at a precision that whole milliseconds lack.
     ("hdrhistogram", "server/load"),
-    // Tables whose hash and equality are the caller's: states of a search, texts. Never iterated.
+    // Tables whose hash and equality are the caller's: states of a search, texts. What is taken out of one is sorted.
     ("hashbrown", "history"),
     // Sockets, signals, terminals; and the bare processes that a quorum is measured beside.
     ("mio", "server campaign/bench"),

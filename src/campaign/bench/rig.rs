@@ -135,7 +135,8 @@ fn checked(history: &[Operation], options: &Options) -> Result<Checked, BenchErr
     let mut verdict = check::log(history, Model::Producer);
     let seconds = start.elapsed().as_secs_f64();
     if let Verdict::NotLinearizable { message, .. } = &mut verdict {
-        let file = options.directory.with_extension("history.jsonl");
+        let free = (1..).map(|number| options.directory.with_extension(format!("history-{number}.jsonl")));
+        let file = free.into_iter().find(|file| !file.exists()).expect("invariant: numbers do not end");
         results::write_history(&file, history).map_err(BenchError::History)?;
         *message += &format!(" (history: {})", file.display());
     }

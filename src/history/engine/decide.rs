@@ -114,7 +114,7 @@ pub fn decide(history: &ObjectHistory, part: &Part, budget: &Budget<'_>) -> Deci
     match history.model {
         Model::Queue => match queue::decide(entries) {
             Some(Queues::Legal) => Decision::by(Engine::Queue, Verdict::Linearizable),
-            Some(Queues::Conflict(conflict)) => Decision::by(Engine::Queue, Refutation::of(entries, &conflict)),
+            Some(Queues::Conflict(conflict)) => refuted(history, entries, &conflict, Engine::Queue, budget),
             None => by_search(history, entries, start, budget),
         },
         Model::Register | Model::CasRegister | Model::Kv | Model::Lock => {
@@ -123,11 +123,30 @@ pub fn decide(history: &ObjectHistory, part: &Part, budget: &Budget<'_>) -> Deci
                     assert_holds(history, entries, &order);
                     Decision::by(Engine::Zones, Verdict::Linearizable)
                 }
-                Some(Zones::Conflict(conflict)) => Decision::by(Engine::Zones, Refutation::of(entries, &conflict)),
+                Some(Zones::Conflict(conflict)) => refuted(history, entries, &conflict, Engine::Zones, budget),
                 None => by_search(history, entries, start, budget),
             }
         }
         _ => by_search(history, entries, start, budget),
+    }
+}
+
+/// What a monitor says cannot be explained, if the search agrees; else the search decides all of it. (A conflict may leave out
+/// what makes it one: a value may have come from operations without an answer, and who saw it be elsewhere.)
+fn refuted(
+    history: &ObjectHistory,
+    entries: &[Entry],
+    conflict: &[u32],
+    engine: Engine,
+    budget: &Budget<'_>,
+) -> Decision {
+    let refutation = Refutation::of(entries, conflict);
+    let start = Start::Holds(history.initial);
+    let searched = by_search(history, &refutation.conflict, start, budget);
+    match searched.verdict {
+        Verdict::Linearizable => by_search(history, entries, start, budget),
+        Verdict::NotLinearizable(_) => Decision { engine, ..searched }.with(refutation),
+        Verdict::Undecided(_) => searched,
     }
 }
 
@@ -207,6 +226,10 @@ fn needs_text(history: &ObjectHistory, entries: &[Entry]) -> bool {
 }
 
 impl Decision {
+    fn with(self, refutation: Refutation) -> Decision {
+        Decision { verdict: refutation.into(), ..self }
+    }
+
     fn by(engine: Engine, verdict: impl Into<Verdict>) -> Decision {
         Decision { verdict: verdict.into(), engine, effort: Effort::default() }
     }

@@ -132,7 +132,7 @@ pub fn check(history: &[Operation]) -> Result<(), Violation> {
         events.extend(ends.then_some((operation.returned.unwrap_or(Instant(u64::MAX)), true, index)));
     }
     events.sort();
-    let (mut monitor, mut numbers) = (LogMonitor::default(), vec![0; history.len()]);
+    let (mut monitor, mut numbers) = (LogMonitor::default(), vec![usize::MAX; history.len()]);
     for (_, is_return, index) in events {
         if is_return {
             monitor.on_returned(numbers[index], &history[index]).map_err(|violation| violation.renumbered(&numbers))?;
@@ -232,7 +232,8 @@ impl LogMonitor {
             && self.append_at(end) == Some(append)
         {
             let message = format!("{}, in the midst of {}", self.told(index), self.asked(append));
-            return Err(self.violation(Anomaly::TornBatch, &[append, index], message));
+            let by = self.contents[&end].1;
+            return Err(self.violation(Anomaly::TornBatch, &[append, by, index], message));
         }
         self.ends.entry(end).or_insert(index);
         self.prove(end, index);
@@ -328,7 +329,7 @@ impl LogMonitor {
         }
         if let Some((_, &tail)) = self.ends.range(base + 1..(base + values.len() as u64).max(base + 1)).next() {
             let message = format!("{}, in the midst of {}", self.told(tail), self.told(append));
-            return Err(self.violation(Anomaly::TornBatch, &[append, tail], message));
+            return Err(self.violation(Anomaly::TornBatch, &[append, by, tail], message));
         }
         for (offset, value) in (base..).zip(values) {
             self.put(offset, value, by)?;

@@ -261,7 +261,8 @@ impl<'s, O: Object, const N: usize> Search<'s, O, N> {
     }
 
     fn bytes(&self) -> u64 {
-        self.tried.bytes() + self.object.bytes()
+        let frames = self.frames.capacity() * size_of::<Frame<N>>() + self.choices.capacity() * size_of::<Choice>();
+        self.tried.bytes() + self.object.bytes() + (frames + self.path.capacity() * size_of::<u32>()) as u64
     }
 
     fn exhausted(&mut self) -> Option<Exhausted> {

@@ -63,7 +63,8 @@ impl<'e> Clusters<'e> {
         let is_kept = |entry: &Entry| match entry.action {
             _ if entry.ret != OPEN => true,
             Action::Write => true,
-            Action::Cas => seen.binary_search(&entry.b).is_ok(),
+            // One that would change nothing need not have happened.
+            Action::Cas => entry.a != entry.b && seen.binary_search(&entry.b).is_ok(),
             _ => false,
         };
         let mut writers = vec![(initial, None)];
@@ -242,7 +243,7 @@ fn seen_values(entries: &[Entry]) -> Vec<Name> {
     for entry in entries.iter().filter(|entry| entry.action != Action::Write) {
         if entry.ret != OPEN {
             seen.push(entry.a);
-        } else if entry.action == Action::Cas {
+        } else if entry.action == Action::Cas && entry.a != entry.b {
             doubtful.push((entry.b, entry.a));
         }
     }

@@ -144,6 +144,9 @@ pub fn read(bytes: &[u8], model: Option<Model>, dialect: &Dialect) -> Result<(Su
             Some(version) => return Err(Bad { at, wrong: Wrong::UnknownVersion { version } }),
             None => count += 1,
         }
+        if line.returned.is_some_and(|returned| line.invoked.is_some_and(|invoked| returned < invoked)) {
+            return Err(Bad { at, wrong: Wrong::Backwards });
+        }
         if line.is_of_log() {
             is_of_log = true;
             log.push(line, at)?;
@@ -220,9 +223,6 @@ impl Log {
         let returned = line.returned.map(Instant);
         if matches!(outcome, Outcome::Ok(_)) && returned.is_none() {
             return Err(missing("\"returned\""));
-        }
-        if returned.is_some_and(|returned| returned < invoked) {
-            return Err(Bad { at, wrong: Wrong::Backwards });
         }
         let client = ClientId(line.client.ok_or_else(|| missing("\"client\""))?);
         self.operations.push(Operation { client, ask, invoked, returned, outcome });
@@ -303,11 +303,10 @@ fn said(deed: pair::Deed, line: &Line, model: Model, dialect: &Dialect, values: 
         End::Ok => Kind::Ok,
         End::Failed | End::Refused => Kind::Fail,
         End::Open => Kind::Info,
+        // It was told what nothing can have been there.
         End::Unreadable => {
-            return Err(Wrong::Expected {
-                expected: "ok, failed, open or refused of an object",
-                found: "unreadable".into(),
-            });
+            let reason = line.reason.as_deref().unwrap_or("what nothing could have answered");
+            return Ok(Said::Did(Action::Read, values.text(reason), NOTHING));
         }
     };
     let (given, told) = match deed {

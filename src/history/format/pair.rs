@@ -278,7 +278,12 @@ pub fn say(
     let said = match deed {
         Deed::Read | Deed::Get => match kind {
             Kind::Ok if told == NOTHING && dialect.nil_read == NilRead::Silent => Said::Nothing,
-            Kind::Ok if model == Model::Set => Said::Did(Action::Elements, told, NOTHING),
+            Kind::Ok if model == Model::Set => match told {
+                Form::One(_) if told != NOTHING => {
+                    return Err(Wrong::Expected { expected: "the elements of a set", found: values.spelled(told) });
+                }
+                _ => Said::Did(Action::Elements, told, NOTHING),
+            },
             Kind::Ok => Said::Did(Action::Read, told, NOTHING),
             Kind::Fail if !is_reason(values, told) => Said::Failed,
             Kind::Fail | Kind::Info | Kind::Invoke => Said::Nothing,

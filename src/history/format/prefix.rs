@@ -151,6 +151,7 @@ impl<'r> Filling<'r> {
         read: usize,
         tries: &mut usize,
     ) -> Option<bool> {
+        *tries = tries.checked_sub(1)?;
         if holes.len() > self.open.len() {
             return Some(false);
         }
