@@ -110,10 +110,19 @@ fn a_leader_killed_under_load_costs_no_record_and_no_order() {
         "{json}"
     );
     assert_ne!(quorum.await_leader(epoch).0, leader);
-    let lines = std::fs::read_to_string(history).expect("a history was written");
-    let appends = lines.lines().filter(|line| line.contains("Append {") && line.contains("Appended {")).count();
-    assert_eq!(appends, 6000);
+    let lines = std::fs::read_to_string(&history).expect("a history was written");
+    let is_acked = |line: &&str| line.contains("\"f\":\"append\"") && line.contains("\"outcome\":\"ok\"");
+    assert_eq!(lines.lines().filter(is_acked).count(), 6000);
+    is_one_log(&history, "producer");
     quorum.launch(leader);
+}
+
+/// `check` finds nothing wrong with a history.
+fn is_one_log(history: &Path, model: &str) {
+    let mut check = Command::new(env!("CARGO_BIN_EXE_kraftbed"));
+    check.arg("check").arg(history).args(["--model", model]);
+    let output = run(check);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
 #[test]
@@ -123,7 +132,10 @@ fn a_verifiable_producer_tells_what_became_of_each_record() {
     // As Kafka's README has it, with a scheme in front of the address.
     command.args(["--bootstrap-server", &format!("http://localhost:{}", quorum.port(1))]);
     command.args(["--max-messages", "5", "--value-prefix", "3", "--repeating-keys", "2"]);
+    let history = Path::new(env!("CARGO_TARGET_TMPDIR")).join("load-verifiable.jsonl");
+    command.arg("--history").arg(&history);
     let output = run(command);
+    is_one_log(&history, "log");
     let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
     assert_eq!((output.status.code(), lines.len()), (Some(0), 8), "{lines:#?}");
     let events: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
