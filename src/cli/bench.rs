@@ -18,7 +18,7 @@ use crate::campaign::bench::{Checked, Load, Measured, Options, Row, bench, floor
 use crate::campaign::check::Verdict;
 use crate::cli::serve::key_and_value;
 use crate::cli::show;
-use crate::cli::stdout::{Unwritten, say};
+use crate::cli::stdout::{Unwritten, complain, say};
 use crate::outcome::Exit;
 use crate::scenario::text::parse_duration;
 use crate::server::clock::wall;
@@ -93,7 +93,7 @@ pub fn run_floor(arguments: &FloorArguments) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kraftbed bench-floor: {}: {error}", arguments.file.display());
+            complain(format_args!("kraftbed bench-floor: {}: {error}", arguments.file.display()));
             ExitCode::FAILURE
         }
     }
@@ -125,7 +125,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         bar.set_position(done as u64);
         bar.set_message(what.to_owned());
         if bar.is_hidden() {
-            eprintln!("{done}/{total} {what}");
+            complain(format_args!("{done}/{total} {what}"));
         }
         is_interrupted |= signals.take() > 0;
         if is_interrupted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -141,7 +141,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let mut misses: Vec<String> = Vec::new();
     for threshold in &arguments.threshold {
         let missed = threshold.missed(&result);
-        eprintln!("{} {}", if missed.is_empty() { "✓" } else { "✗" }, threshold.text);
+        complain(format_args!("{} {}", if missed.is_empty() { "✓" } else { "✗" }, threshold.text));
         misses.extend(missed);
     }
     if let Some(old) = &old {
@@ -151,7 +151,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         "json" => say(format_args!("{result:#}"))?,
         _ => print(&result, &file)?,
     }
-    misses.iter().for_each(|miss| eprintln!("missed: {miss}"));
+    misses.iter().for_each(|miss| complain(format_args!("missed: {miss}")));
     Ok(match (is_interrupted, misses.is_empty()) {
         _ if is_violated => Exit::Violated,
         (true, _) => Exit::of_signal(signals.number()),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::campaign::check::{
     Checked, CoreOperation, Options, Unreadable, Verdict, check, facts, load, peak_rss_bytes,
 };
-use crate::cli::stdout::{Unwritten, say};
+use crate::cli::stdout::{Unwritten, complain, say};
 use crate::history::Model;
 use crate::history::format::{FailedCas, Format, Hints, NilRead};
 use crate::outcome::Exit;
@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
                 }
             }
             Err(error) => {
-                bar.suspend(|| eprintln!("kraftbed: {name}:{error}"));
+                bar.suspend(|| complain(format_args!("kraftbed: {name}:{error}")));
                 total.unreadable.push((name, error));
             }
         }

@@ -18,6 +18,7 @@ use crate::cli::quorum;
 use crate::cli::report;
 use crate::cli::run;
 use crate::cli::serve;
+use crate::cli::stdout::complain;
 use crate::cli::storage;
 use crate::cli::sweep;
 use crate::cli::torture;
@@ -111,7 +112,7 @@ fn run(command: Command) -> ExitCode {
 /// A command of our own ends with one of our codes.
 fn ended(exit: Result<Exit, Box<dyn Error>>) -> ExitCode {
     let usage = |error| {
-        eprintln!("kraftbed: {error}");
+        complain(format_args!("kraftbed: {error}"));
         Exit::Usage
     };
     exit.unwrap_or_else(usage).into()

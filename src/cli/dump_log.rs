@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use bytes::Bytes;
 
+use crate::cli::stdout::complain;
 use crate::log::dump::{Dump, File, Options};
 
 /// What the command takes: the options of Kafka's tool.
@@ -60,10 +61,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let findings = dump.findings();
     let flushed = out.flush();
     if let Err(why) = dumped {
-        eprintln!("{why}");
+        complain(format_args!("{why}"));
         return ExitCode::FAILURE;
     }
-    findings.iter().for_each(|line| eprintln!("{line}"));
+    findings.iter().for_each(|line| complain(format_args!("{line}")));
     ExitCode::from(u8::from(flushed.is_err()))
 }
 
@@ -81,7 +82,7 @@ fn dump_file<W: Write>(dump: &mut Dump<W>, path: &str) -> Result<(), String> {
             dump.time_index(Loaded::read(path)?.file(), beside(".log")?.file(), beside(".index")?.file())
         }
         _ => {
-            eprintln!("Ignoring unknown file {path}");
+            complain(format_args!("Ignoring unknown file {path}"));
             return Ok(());
         }
     };

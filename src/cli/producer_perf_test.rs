@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::campaign::results;
 use crate::cli::producer_properties::{Sources, absolute, thread_died};
+use crate::cli::stdout::complain;
 use crate::prng::Prng;
 use crate::server::load::histogram::Percentiles;
 use crate::server::load::pace::Pace;
@@ -134,7 +135,7 @@ enum Output {
 /// Runs it. 0 also when records failed, unless strict; 1 for wrong arguments.
 pub fn run(arguments: &Arguments) -> ExitCode {
     if let Err(reason) = check(arguments) {
-        eprintln!("kafka-producer-perf-test: error: {reason}");
+        complain(format_args!("kafka-producer-perf-test: error: {reason}"));
         return ExitCode::FAILURE;
     }
     let plan = match plan(arguments) {
@@ -150,7 +151,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
     let summary = run_test(&plan, Prng::new(plan.seed, 0), &mut |line| match line {
         Line::Progress(text) if output == Output::Text => say(&text),
-        Line::Progress(text) | Line::Trouble(text) => eprintln!("{text}"),
+        Line::Progress(text) | Line::Trouble(text) => complain(format_args!("{text}")),
     });
     let summary = match summary {
         Ok(summary) => summary,

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::stdout::say;
+use crate::cli::stdout::{complain, say};
 use crate::node::properties::Properties;
 use crate::server::load::settings::ProducerProperties;
 
@@ -60,7 +60,7 @@ impl Sources<'_> {
             properties.set("bootstrap.servers", server);
         }
         for key in properties.unknown() {
-            eprintln!("The configuration '{key}' was supplied but isn't a known config.");
+            complain(format_args!("The configuration '{key}' was supplied but isn't a known config."));
         }
         Ok(())
     }
@@ -93,6 +93,6 @@ pub fn absolute(file: &Path) -> PathBuf {
 
 /// Says why the tool cannot go on, as a JVM would, and how the process is to end.
 pub fn thread_died(error: &(impl Display + ?Sized)) -> ExitCode {
-    eprintln!("Exception in thread \"main\" {error}");
+    complain(format_args!("Exception in thread \"main\" {error}"));
     ExitCode::FAILURE
 }

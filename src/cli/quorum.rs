@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::cli::serve::key_and_value;
-use crate::cli::stdout::say;
+use crate::cli::stdout::{complain, say};
 use crate::client::quorum_info::Bootstrap;
 use crate::ids::Endpoint;
 use crate::server::admin;
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}");
+            complain(format_args!("{why}"));
             ExitCode::FAILURE
         }
     }

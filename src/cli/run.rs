@@ -9,7 +9,7 @@ use crate::campaign::results;
 use crate::campaign::sweep::plan_of;
 use crate::cli::environment;
 use crate::cli::show;
-use crate::cli::stdout::{Unwritten, say};
+use crate::cli::stdout::{Unwritten, complain, say};
 use crate::outcome::{Exit, Verdict};
 use crate::quirk::{Quirk, Quirks};
 use crate::report::junit::{self, Case, Suite};
@@ -98,7 +98,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let digest = finished.outcome.digest;
     if let Some(expected) = arguments.expect_digest.filter(|expected| *expected != digest) {
         let (expected, found) = (show::digest(expected), show::digest(digest));
-        eprintln!("kraftbed: nondeterminism: digest {found} where {expected} is expected");
+        complain(format_args!("kraftbed: nondeterminism: digest {found} where {expected} is expected"));
         return Ok(Exit::Nondeterminism);
     }
     Ok(show::unless_unwritten(finished.outcome.exit(), folder.err().or(junit.and_then(Result::err))))

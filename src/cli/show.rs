@@ -9,6 +9,7 @@ use crate::campaign::Named;
 use crate::campaign::results;
 use crate::campaign::results::WriteError;
 use crate::check;
+use crate::cli::stdout::complain;
 use crate::outcome::{Exit, Outcome, Verdict};
 use crate::quirk::Quirk;
 use crate::sim::Finished;
@@ -171,7 +172,7 @@ pub fn resources() -> (Duration, u64) {
 /// How a command ends whose results could not all be written: what was found weighs more than that.
 pub fn unless_unwritten(exit: Exit, error: Option<WriteError>) -> Exit {
     let Some(error) = error else { return exit };
-    eprintln!("kraftbed: {error}");
+    complain(format_args!("kraftbed: {error}"));
     if matches!(exit, Exit::Passed | Exit::NothingSelected) { Exit::Usage } else { exit }
 }
 

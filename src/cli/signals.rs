@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::cli::stdout::complain;
 use crate::outcome::Exit;
 
 /// Whether a signal came, and which.
@@ -28,7 +29,7 @@ impl Interrupted {
                 if caught.flag.swap(true, Ordering::Relaxed) {
                     std::process::exit(128 + signal);
                 }
-                eprintln!("kraftbed: interrupted; what was found so far follows");
+                complain(format_args!("kraftbed: interrupted; what was found so far follows"));
             }
         });
         Ok(interrupted)

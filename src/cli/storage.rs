@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::stdout::say;
+use crate::cli::stdout::{complain, say};
 use crate::server::storage::{self, Formatted};
 
 /// What the command takes.
@@ -57,12 +57,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     };
     match done {
         Ok((text, is_well)) => {
-            let is_told =
-                say(text.strip_suffix('\n').unwrap_or(&text)).inspect_err(|error| eprintln!("{error}")).is_ok();
+            let is_told = say(text.strip_suffix('\n').unwrap_or(&text))
+                .inspect_err(|error| complain(format_args!("{error}")))
+                .is_ok();
             if is_well && is_told { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            eprintln!("{error}");
+            complain(format_args!("{error}"));
             ExitCode::FAILURE
         }
     }

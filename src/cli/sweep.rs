@@ -16,7 +16,7 @@ use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage,
 use crate::cli::environment;
 use crate::cli::show;
 use crate::cli::signals::Interrupted;
-use crate::cli::stdout::{Unwritten, say};
+use crate::cli::stdout::{Unwritten, complain, say};
 use crate::outcome::Exit;
 use crate::quirk::{Quirk, Quirks};
 use crate::report::junit;
@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
             0 => "0 seeds are asked for".to_owned(),
             _ => format!("no scenario is in {}", arguments.scenarios.join(", ")),
         };
-        eprintln!("kraftbed: nothing to run: {why}");
+        complain(format_args!("kraftbed: nothing to run: {why}"));
         return Ok(Exit::NothingSelected);
     }
     let reporter = Reporter::new();
@@ -322,7 +322,7 @@ impl Reporter {
         }
         let slot = (elapsed / SECONDS_BETWEEN_LINES) as u64;
         if self.printed.fetch_max(slot, Ordering::Relaxed) < slot {
-            eprintln!("{}/{} seeds  {message}", progress.done, progress.total);
+            complain(format_args!("{}/{} seeds  {message}", progress.done, progress.total));
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::campaign::torture::{Fault, Options, Round, Torture, Trouble};
 use crate::cli::serve::key_and_value;
 use crate::cli::show;
-use crate::cli::stdout::{Unwritten, say};
+use crate::cli::stdout::{Unwritten, complain, say};
 use crate::outcome::Exit;
 use crate::scenario::text::parse_duration;
 use crate::server::load::ledger::Promise;
@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
             }
             Err(trouble) => {
                 let Some(round) = drawn else {
-                    eprintln!("kraftbed: before round {number}: {trouble}");
+                    complain(format_args!("kraftbed: before round {number}: {trouble}"));
                     return Ok(exit_of(&trouble));
                 };
                 tally.failed = Some((round, trouble));

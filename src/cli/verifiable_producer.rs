@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::campaign::results;
 use crate::cli::producer_properties::{Sources, thread_died};
+use crate::cli::stdout::complain;
 use crate::prng::Prng;
 use crate::server::clock::wall;
 use crate::server::load::pace::Pace;
@@ -64,7 +65,7 @@ pub const LONG_ABOUT: &str = "This tool produces increasing integers to the spec
 pub fn run(arguments: &Arguments) -> ExitCode {
     if arguments.producer_config.is_some() && arguments.command_config.is_some() {
         let reason = "Options --producer.config and --command-config are mutually exclusive.";
-        eprintln!("verifiable-producer: error: {reason}");
+        complain(format_args!("verifiable-producer: error: {reason}"));
         return ExitCode::FAILURE;
     }
     let plan = match plan(arguments) {
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if let (Some(file), Some(history)) = (&arguments.history, history)
         && let Err(error) = results::write_history(file, history.operations())
     {
-        eprintln!("verifiable-producer: error: {error}");
+        complain(format_args!("verifiable-producer: error: {error}"));
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -164,7 +164,7 @@ fn counts<'a>(cases: impl Iterator<Item = &'a Case>) -> String {
     let (mut tests, mut failures, mut errors, mut wall_ms) = (0, 0, 0, 0);
     for case in cases {
         tests += 1;
-        wall_ms += case.wall_ms;
+        wall_ms = case.wall_ms.saturating_add(wall_ms);
         match &case.problem {
             Some(problem) if problem.is_error => errors += 1,
             Some(_) => failures += 1,

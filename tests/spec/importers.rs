@@ -247,3 +247,24 @@ fn recorded_histories_have_their_known_verdicts() {
 
 /// What the fixtures come to.
 const VERDICTS: &str = "verdicts.txt";
+
+/// Values that are equal in EDN are one value, however they are spelled; and offsets that cannot be are no unknown ones.
+#[test]
+fn equal_values_are_one_and_impossible_offsets_are_refused() {
+    let history = |written: &str, read: &str| {
+        format!(
+            "{{:process 0, :type :invoke, :f :write, :value {written}}}\n{{:process 0, :type :ok, :f :write, :value {written}}}\n\
+             {{:process 0, :type :invoke, :f :read, :value nil}}\n{{:process 0, :type :ok, :f :read, :value {read}}}\n"
+        )
+    };
+    let options = Options { hints: Hints::default(), time_max: None, bytes_max: 1 << 20, steps_max: 1000, jobs: 1 };
+    let verdict = |text: &str| check(text.as_bytes(), &options, &|_, _| ()).map(|checked| checked.verdict);
+    for (written, read) in [("#{1 2}", "#{2 1}"), ("1", "+1"), ("-0", "0"), ("7", "7N")] {
+        let verdict = verdict(&history(written, read)).expect("a history");
+        assert_eq!(verdict, Verdict::Linearizable, "{written} and {read}");
+    }
+    let different = verdict(&history("1", "2")).expect("a history");
+    assert!(matches!(different, Verdict::NotLinearizable { .. }), "{different:?}");
+    let refused = verdict("0 0 1 a 7 -1 0 0\n1 2 3 t 0 0 0 0\n").expect_err("no log has offset -1");
+    assert!(refused.to_string().contains("expected an offset, found -1"), "{refused}");
+}

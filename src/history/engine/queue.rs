@@ -35,6 +35,11 @@ pub fn decide(entries: &[Entry]) -> Option<Queues> {
     let of = |action| (0u32..).zip(entries).filter(move |(_, entry)| entry.action == action);
     let mut inserts: Vec<(Name, u32)> = of(Action::Insert).map(|(index, entry)| (entry.a, index)).collect();
     inserts.sort();
+    // Rule 1 holds whatever else is there.
+    let is_inserted = |entry: &Entry| inserts.binary_search_by_key(&entry.a, |&(element, _)| element).is_ok();
+    if let Some((index, _)) = of(Action::Remove).find(|(_, entry)| entry.ret != OPEN && !is_inserted(entry)) {
+        return Some(Queues::Conflict(vec![index]));
+    }
     let is_doubtful = of(Action::Remove).any(|(_, entry)| entry.ret == OPEN);
     if is_doubtful || inserts.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         return None;

@@ -137,7 +137,11 @@ fn log_row(cursor: &mut Cursor<'_>, kind: &[u8], times: &Times) -> Result<Row, B
     let hash = number(cursor)?;
     let is_ambiguous = number(cursor)? != 0;
     let value = u64::try_from(value).map_err(|_| Bad::expected(at, "a value", value.to_string()))?;
-    let offset = u64::try_from(offset).ok().filter(|_| !is_ambiguous && times.returned.is_some());
+    let is_told = !is_ambiguous && times.returned.is_some();
+    if is_told && offset < 0 {
+        return Err(Bad::expected(at, "an offset", offset.to_string()));
+    }
+    let offset = u64::try_from(offset).ok().filter(|_| is_told);
     let deed =
         if kind == b"a" { Deed::Append { value, offset } } else { Deed::Tail { end: offset, hash: hash as u64 } };
     Ok(Row {

@@ -102,7 +102,12 @@ impl<'b> Cursor<'b> {
             Some(b'"') => Ok(values.text(&self.string()?)),
             Some(b'#') if self.bytes.get(self.at + 1) == Some(&b'{') => {
                 self.at += 1;
-                self.row(b'}', values)
+                let set = self.row(b'}', values)?;
+                // One order for all sets of the same elements.
+                let mut elements = values.forms(set).to_vec();
+                elements.sort();
+                elements.dedup();
+                Ok(values.row(&elements))
             }
             Some(b'#') => {
                 self.pass_tag();
@@ -123,7 +128,7 @@ impl<'b> Cursor<'b> {
                     b"nil" | b"null" => return Ok(NOTHING),
                     _ => text(self.bytes, start, self.at)?,
                 };
-                Ok(values.token(token))
+                Ok(values.token(spelled(token)))
             }
         }
     }
@@ -271,6 +276,19 @@ fn unit(text: &str, at: usize) -> Result<(u32, &str), Bad> {
     let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
     let wrong = || Bad::expected(at, "four hexadecimal digits after \\u", "something else");
     Ok((unit.ok_or_else(wrong)?, &text[4..]))
+}
+
+/// An integer as all others of its size are spelled: `+1` and `1N` are `1`.
+fn spelled(token: &str) -> &str {
+    let bare = token.strip_prefix('+').unwrap_or(token);
+    let bare = bare.strip_suffix('N').unwrap_or(bare);
+    let digits = bare.strip_prefix('-').unwrap_or(bare);
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match (is_integer, bare) {
+        (true, "-0") => "0",
+        (true, bare) => bare,
+        (false, _) => token,
+    }
 }
 
 /// A whole number as tokens write it.

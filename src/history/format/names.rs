@@ -7,7 +7,7 @@
 use crate::history::objects::{NIL, Name, Names};
 
 /// A value: one thing, or things in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// A number, a text, a keyword; nothing is [`NIL`].
     One(Name),

@@ -51,7 +51,7 @@ fn entries(index: &Index) -> Vec<(&'static str, Value)> {
         ("passed", index.count(Exit::Passed).into()),
         ("failed", (index.count(Exit::Violated) + index.count(Exit::NoProgress)).into()),
         ("undecided", index.count(Exit::Undecided).into()),
-        ("events", index.runs.iter().map(|run| run.events).sum::<u64>().into()),
+        ("events", index.runs.iter().fold(0u64, |sum, run| sum.saturating_add(run.events)).into()),
         ("messages", index.totals.messages.into()),
         ("operations", index.totals.operations.into()),
         ("virtual_ns", nanoseconds(index.totals.virtual_time).into()),
