@@ -142,7 +142,9 @@ fn refuted(
 ) -> Decision {
     let refutation = Refutation::of(entries, conflict);
     let start = Start::Holds(history.initial);
-    let searched = by_search(history, &refutation.conflict, start, budget);
+    // To be sure of a few operations costs little, and is not what a budget is meant to save.
+    let sure = Budget { steps_max: budget.steps_max.max(CONFLICT_STEPS_MAX), ..*budget };
+    let searched = by_search(history, &refutation.conflict, start, &sure);
     match searched.verdict {
         Verdict::Linearizable => by_search(history, entries, start, budget),
         Verdict::NotLinearizable(_) => Decision { engine, ..searched }.with(refutation),
@@ -249,3 +251,6 @@ impl From<Refutation> for Verdict {
         Verdict::NotLinearizable(refutation)
     }
 }
+
+/// Operations that the search may try to make sure of what a monitor found, however small the budget.
+const CONFLICT_STEPS_MAX: u64 = 1_000_000;
