@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::campaign::check::{
     Checked, CoreOperation, Options, Unreadable, Verdict, check, facts, load, peak_rss_bytes,
 };
+use crate::cli::show;
 use crate::cli::stdout::{Unwritten, complain, say};
 use crate::history::Model;
 use crate::history::format::{FailedCas, Format, Hints, NilRead};
@@ -82,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         time_max: arguments.timeout,
         bytes_max: arguments.memory,
         steps_max: arguments.steps.unwrap_or(u64::MAX),
-        jobs: arguments.jobs.map_or_else(processors, usize::from),
+        jobs: arguments.jobs.map_or_else(show::default_jobs, usize::from),
     };
     let as_json = arguments.output == "json";
     let (start, bar) = (Instant::now(), progress(arguments.files.len()));
@@ -251,10 +252,6 @@ fn progress(files: usize) -> ProgressBar {
     let bar = ProgressBar::new(files as u64).with_style(style.expect("invariant: the template is constant"));
     bar.enable_steady_tick(TICK);
     bar
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn parse_model(text: &str) -> Result<Model, String> {

@@ -60,7 +60,7 @@ pub fn parse_jobs(text: &str) -> Result<usize, String> {
     }
 }
 
-/// One world per processor.
+/// As many as there are processors.
 pub fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
