@@ -7,6 +7,8 @@ mod check;
 mod client;
 #[path = "spec/dump.rs"]
 mod dump;
+#[path = "spec/exports.rs"]
+mod exports;
 #[path = "spec/history.rs"]
 mod history;
 #[path = "spec/importers.rs"]

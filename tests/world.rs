@@ -18,6 +18,8 @@ mod outputs;
 mod plants;
 #[path = "world/program.rs"]
 mod program;
+#[path = "world/reading.rs"]
+mod reading;
 #[path = "world/readme.rs"]
 mod readme;
 #[path = "world/scenarios.rs"]

@@ -1,20 +1,19 @@
 //! `check`: histories from files, each decided in its parts, on several threads, under a budget.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "files are read and budgets are in real time")]
+#![expect(clippy::disallowed_types, reason = "files are read and budgets are in real time")]
 
 use std::fmt;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use flate2::bufread::MultiGzDecoder;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
+use crate::campaign::reading::{LoadError, Loaded, Watch, load};
 use crate::history::engine::decide::Verdict as Decided;
 use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, decide, parts};
-use crate::history::engine::{Budget, finished, words};
-use crate::history::format::{Dialect, Format, Hints, ParseError, Subject, import};
+use crate::history::engine::{Budget, Exhausted, finished, words};
+use crate::history::format::{Allowance, Dialect, Format, Hints, ParseError, Subject, format_of, import_within};
 use crate::history::model::Start;
 use crate::history::objects::{Action, Entry, NIL, Name, OPEN, ObjectHistory};
 use crate::history::{Ask, Model, Operation, Outcome, Told, value};
@@ -26,7 +25,7 @@ pub struct Options {
     pub hints: Hints,
     /// How long one history may take.
     pub time_max: Option<Duration>,
-    /// Bytes of states that the searches of one history may keep.
+    /// Bytes that one history may take: its text unpacked, what is read from it, and the states that searches keep.
     pub bytes_max: u64,
     /// Operations that the search of one part may try.
     pub steps_max: u64,
@@ -37,14 +36,16 @@ pub struct Options {
 /// A history that was checked.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// How it was written.
-    pub format: Format,
+    /// How it was written, if it was read so far as to know.
+    pub format: Option<Format>,
     /// What it is about.
     pub models: Vec<Model>,
     /// What words meant in it.
     pub dialect: Option<Dialect>,
     /// Operations that were asked for.
     pub operations: u64,
+    /// Answers that the verdict rests on. Where there is none, nothing was checked.
+    pub answers: u64,
     /// The verdict.
     pub verdict: Verdict,
     /// How long reading and deciding took.
@@ -86,7 +87,7 @@ pub struct CoreOperation {
 #[derive(Debug)]
 pub enum Unreadable {
     /// It cannot be read.
-    Io(io::Error),
+    Load(LoadError),
     /// It cannot be understood.
     Parse(ParseError),
 }
@@ -94,7 +95,44 @@ pub enum Unreadable {
 impl Checked {
     /// What it is about, in a word.
     pub fn model(&self) -> String {
-        self.models.iter().map(|model| model.name()).collect::<Vec<_>>().join("+")
+        match self.models[..] {
+            [] => "unknown".to_owned(),
+            _ => self.models.iter().map(|model| model.name()).collect::<Vec<_>>().join("+"),
+        }
+    }
+
+    /// How it was written, in a word.
+    pub fn format(&self) -> &'static str {
+        self.format.map_or("unknown", Format::name)
+    }
+
+    fn blank(format: Option<Format>) -> Checked {
+        Checked {
+            format,
+            models: Vec::new(),
+            dialect: None,
+            operations: 0,
+            answers: 0,
+            verdict: Verdict::Linearizable,
+            took: Duration::ZERO,
+            cpu: Duration::ZERO,
+            peak_rss_bytes: 0,
+        }
+    }
+
+    /// What was not read to its end.
+    fn unread(format: Option<Format>, why: Exhausted, reached: &str) -> Checked {
+        let why = format!("{} exhausted in reading, {reached}", why.name());
+        Checked { verdict: Verdict::Undecided { why }, ..Checked::blank(format) }
+    }
+
+    fn measured(self, watch: &Watch<'_>, cpu: Duration) -> Checked {
+        let verdict = match (self.verdict, watch.is_interrupted()) {
+            (Verdict::Undecided { .. }, true) => Verdict::Undecided { why: "interrupted".to_owned() },
+            (verdict, _) => verdict,
+        };
+        let (took, cpu) = (watch.elapsed(), cpu_time().saturating_sub(cpu));
+        Checked { verdict, took, cpu, peak_rss_bytes: peak_rss_bytes(), ..self }
     }
 }
 
@@ -102,30 +140,13 @@ impl fmt::Display for Unreadable {
     /// What comes after the name of the file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unreadable::Io(error) => write!(f, " {error}"),
+            Unreadable::Load(error) => write!(f, " {error}"),
             Unreadable::Parse(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for Unreadable {}
-
-/// Reads a file, or standard input if its name is `-`; unpacks what is gzipped.
-pub fn load(file: &Path) -> Result<Vec<u8>, Unreadable> {
-    let mut bytes = Vec::new();
-    if file.as_os_str() == "-" {
-        io::stdin().lock().take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
-    } else {
-        let file = std::fs::File::open(file).map_err(Unreadable::Io)?;
-        file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
-    }
-    if !bytes.starts_with(&GZIP) {
-        return Ok(bytes);
-    }
-    let mut unpacked = Vec::new();
-    MultiGzDecoder::new(&bytes[..]).take(BYTES_MAX + 1).read_to_end(&mut unpacked).map_err(Unreadable::Io)?;
-    Ok(unpacked)
-}
 
 /// What a machine is told of a history, whoever asks: verdict, message, and the operations that conflict.
 pub fn facts(checked: &Checked) -> Value {
@@ -139,10 +160,11 @@ pub fn facts(checked: &Checked) -> Value {
         json!({ "client": client, "f": f, "value": value, "invoked": invoked, "returned": returned })
     };
     json!({
-        "format": checked.format.name(),
+        "format": checked.format(),
         "model": checked.model(),
         "dialect": checked.dialect.as_ref().map(ToString::to_string),
         "operations": checked.operations,
+        "answers": checked.answers,
         "verdict": verdict,
         "message": message,
         "core": core.iter().map(operation).collect::<Vec<Value>>(),
@@ -151,28 +173,55 @@ pub fn facts(checked: &Checked) -> Value {
 
 /// Checks one history. `hear` is told how many of its parts are decided, of how many.
 pub fn check(bytes: &[u8], options: &Options, hear: &(dyn Fn(usize, usize) + Sync)) -> Result<Checked, Unreadable> {
-    read_and_check(bytes, options, hear).map(|(_, checked)| checked)
+    let (watch, cpu) = (Watch::new(options.time_max, None), cpu_time());
+    let (_, checked) = read_and_decide(bytes, options, &watch, hear).map_err(Unreadable::Parse)?;
+    Ok(checked.measured(&watch, cpu))
 }
 
-/// The same, with what was read.
-pub fn read_and_check(
-    bytes: &[u8],
+/// Reads a file and checks what is in it, until a signal comes; also what was read.
+pub fn check_file(
+    file: &Path,
     options: &Options,
+    interrupted: Option<&AtomicBool>,
     hear: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<(Subject, Checked), Unreadable> {
-    let (start, cpu) = (Instant::now(), cpu_time());
-    let imported = import(bytes, &options.hints).map_err(Unreadable::Parse)?;
-    let models = imported.models();
-    let verdict = verdict(&imported.subject, options, start, hear);
+    let (watch, cpu) = (Watch::new(options.time_max, interrupted), cpu_time());
+    let (subject, checked) = match load(file, options.bytes_max, &watch).map_err(Unreadable::Load)? {
+        Loaded::Whole(bytes) => read_and_decide(bytes, options, &watch, hear).map_err(Unreadable::Parse)?,
+        Loaded::Part { bytes, why } => {
+            let reached = format!("after {} bytes", bytes.len());
+            (Subject::default(), Checked::unread(options.hints.format.or_else(|| format_of(&bytes)), why, &reached))
+        }
+    };
+    Ok((subject, checked.measured(&watch, cpu)))
+}
+
+fn read_and_decide(
+    bytes: impl AsRef<[u8]>,
+    options: &Options,
+    watch: &Watch<'_>,
+    hear: &(dyn Fn(usize, usize) + Sync),
+) -> Result<(Subject, Checked), ParseError> {
+    let is_over = || watch.is_over();
+    let imported = match import_within(bytes.as_ref(), &options.hints, &Allowance::new(options.bytes_max, &is_over)) {
+        Ok(imported) => imported,
+        Err(error) => {
+            let why = error.exhausted().ok_or(error.clone())?;
+            let reached = format!("at line {}", error.line);
+            let format = options.hints.format.or_else(|| format_of(bytes.as_ref()));
+            return Ok((Subject::default(), Checked::unread(format, why, &reached)));
+        }
+    };
+    // The text is not needed any more; searches may be in want of its memory.
+    drop(bytes);
+    let left = Options { bytes_max: options.bytes_max.saturating_sub(imported.kept_bytes), ..options.clone() };
     let checked = Checked {
-        format: imported.format,
-        models,
-        dialect: imported.dialect,
+        models: imported.models(),
+        dialect: imported.dialect.clone(),
         operations: imported.operations,
-        verdict,
-        took: start.elapsed(),
-        cpu: cpu_time().saturating_sub(cpu),
-        peak_rss_bytes: peak_rss_bytes(),
+        answers: imported.answers(),
+        verdict: verdict(&imported.subject, &left, watch, hear),
+        ..Checked::blank(Some(imported.format))
     };
     Ok((imported.subject, checked))
 }
@@ -202,10 +251,10 @@ pub fn reached(subject: &Subject, core: &[CoreOperation], options: &Options) -> 
 }
 
 /// A log is decided at once, so it is first. A violation of the one is one, whatever the other.
-fn verdict(subject: &Subject, options: &Options, start: Instant, hear: &(dyn Fn(usize, usize) + Sync)) -> Verdict {
+fn verdict(subject: &Subject, options: &Options, watch: &Watch<'_>, hear: &(dyn Fn(usize, usize) + Sync)) -> Verdict {
     let of_log = subject.log_model.map_or(Verdict::Linearizable, |model| log(&subject.log, model));
     match (&subject.objects, of_log) {
-        (Some(history), Verdict::Linearizable) => objects(history, options, start, hear),
+        (Some(history), Verdict::Linearizable) => objects(history, options, watch, hear),
         (_, of_log) => of_log,
     }
 }
@@ -224,11 +273,11 @@ pub fn log(history: &[Operation], model: Model) -> Verdict {
 fn objects(
     history: &ObjectHistory,
     options: &Options,
-    start: Instant,
+    watch: &Watch<'_>,
     hear: &(dyn Fn(usize, usize) + Sync),
 ) -> Verdict {
     let parts = parts(history);
-    let is_over = || options.time_max.is_some_and(|max| start.elapsed() >= max);
+    let is_over = || watch.is_over();
     let decisions = decide_all(history, &parts, options, &is_over, hear);
     let refuted = decisions.iter().zip(&parts).find_map(|(decision, part)| match decision {
         Some(Decision { verdict: Decided::NotLinearizable(refutation), .. }) => Some((part, refutation)),
@@ -408,12 +457,6 @@ pub fn peak_rss_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
 }
-
-/// How gzip begins. (RFC 1952, 2.3.1.)
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// Bytes of a history, unpacked: one more than the importer takes, so that it refuses.
-const BYTES_MAX: u64 = u32::MAX as u64;
 
 /// Operations that are not worth a thread.
 const ALONE_MAX: usize = 5_000;

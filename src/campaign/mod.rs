@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod hunt;
 pub mod index;
 pub mod library;
+pub mod reading;
 pub mod results;
 pub mod sweep;
 pub mod torture;

@@ -14,6 +14,7 @@
 #![expect(clippy::disallowed_methods, reason = "results are files")]
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -127,6 +128,44 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
         std::fs::create_dir_all(folder).map_err(fail)?;
     }
     std::fs::write(path, bytes).map_err(fail)
+}
+
+/// Writes a file that must not be one of these, which were read or written before.
+pub fn put_apart(path: &Path, bytes: &[u8], others: &[PathBuf]) -> Result<(), WriteError> {
+    apart(path, others)?;
+    put(path, bytes)
+}
+
+/// Whether a file is none of these, by whatever names and links.
+pub fn apart(path: &Path, others: &[PathBuf]) -> Result<(), WriteError> {
+    match others.iter().find(|other| is_same(path, other)) {
+        None => Ok(()),
+        Some(other) => {
+            let why = format!("it is {}, which is read or written by the same command", other.display());
+            Err(WriteError { path: path.to_owned(), error: std::io::Error::other(why) })
+        }
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| std::fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()));
+    match (file(one), file(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, None) => place(one) == place(other),
+        _ => false,
+    }
+}
+
+/// Where a file will be that is not there: its folder by its real name, as far as there is one.
+fn place(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (absolute.canonicalize(), absolute.parent(), absolute.file_name()) {
+        (Ok(real), _, _) => real,
+        (Err(_), Some(folder), Some(name)) => place(folder).join(name),
+        // It ends with two dots.
+        (Err(_), Some(folder), None) => place(folder).parent().map_or(absolute.clone(), Path::to_owned),
+        _ => absolute,
+    }
 }
 
 fn verdict(plan: &Plan, finished: &Finished, replay: &str) -> serde_json::Value {

@@ -9,15 +9,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::campaign::check::{
-    Checked, CoreOperation, Options, Unreadable, Verdict, check, facts, load, peak_rss_bytes,
-};
-use crate::cli::show;
-use crate::cli::stdout::{Unwritten, complain, say};
-use crate::history::Model;
-use crate::history::format::{FailedCas, Format, Hints, NilRead};
+use crate::campaign::check::{Checked, CoreOperation, Unreadable, Verdict, check_file, facts, peak_rss_bytes};
+use crate::cli::deciding::Flags;
+use crate::cli::signals::Interrupted;
+use crate::cli::stdout::{Unwritten, complain, name_of, say};
 use crate::outcome::Exit;
-use crate::scenario::text::parse_duration;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -26,33 +22,8 @@ pub struct Arguments {
     /// Files, gzipped or not; `-` is standard input.
     #[arg(required = true, value_name = "HISTORY")]
     files: Vec<PathBuf>,
-    /// What they are about, where that is not clear.
-    #[arg(long, value_parser = parse_model, value_name = MODELS)]
-    model: Option<Model>,
-    /// How they are written, where that is not clear.
-    #[arg(long, value_parser = parse_format, value_name = FORMATS)]
-    format: Option<Format>,
-    /// What a register holds at first. [default: nil]
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
-    initial: Option<String>,
-    /// What a failed compare-and-set says: that it did not happen, or that it found another value.
-    #[arg(long, value_parser = parse_failed_cas, value_name = "did-not-happen|refused")]
-    failed_cas: Option<FailedCas>,
-    /// What a read of nil says: nothing, or that nothing was there.
-    #[arg(long, value_parser = parse_nil_read, value_name = "silent|observes")]
-    nil_read: Option<NilRead>,
-    /// How long each history may take, such as 500ms or 30s.
-    #[arg(long, value_parser = parse_time, value_name = "TIME")]
-    timeout: Option<Duration>,
-    /// Bytes that the search through each history may keep, such as 512MB or 4GiB.
-    #[arg(long, value_parser = parse_bytes, value_name = "BYTES", default_value = "4GiB")]
-    memory: u64,
-    /// Operations that the search through each key may try.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
-    steps: Option<u64>,
-    /// Threads. [default: one for each processor]
-    #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    flags: Flags,
     /// One JSON object on stdout.
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
@@ -64,39 +35,37 @@ struct Total {
     linearizable: u64,
     not_linearizable: u64,
     undecided: u64,
+    /// Of these, so many have no answer that could be checked.
+    empty: u64,
     operations: u64,
     cpu: Duration,
     /// File, line, column, message.
     unreadable: Vec<(String, Unreadable)>,
+    /// Files that a signal came before.
+    unread: usize,
+    interrupted: Option<Exit>,
 }
 
 /// Runs it.
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
-    let options = Options {
-        hints: Hints {
-            format: arguments.format,
-            model: arguments.model,
-            failed_cas: arguments.failed_cas,
-            nil_read: arguments.nil_read,
-            initial: arguments.initial.clone(),
-        },
-        time_max: arguments.timeout,
-        bytes_max: arguments.memory,
-        steps_max: arguments.steps.unwrap_or(u64::MAX),
-        jobs: arguments.jobs.map_or_else(show::default_jobs, usize::from),
-    };
+    let options = arguments.flags.options(u64::MAX);
+    let interrupted = Interrupted::catch()?;
     let as_json = arguments.output == "json";
     let (start, bar) = (Instant::now(), progress(arguments.files.len()));
     let (mut total, mut histories) = (Total::default(), Vec::new());
-    for file in &arguments.files {
-        let name = file.display().to_string();
+    for (number, file) in arguments.files.iter().enumerate() {
+        if interrupted.exit().is_some() {
+            total.unread = arguments.files.len() - number;
+            break;
+        }
+        let name = name_of(file);
         bar.set_message(name.clone());
         let hear = |done: usize, parts: usize| {
             if parts > 1 {
                 bar.set_message(format!("{name}: {done} of {parts} keys"));
             }
         };
-        let checked = load(file).and_then(|bytes| check(&bytes, &options, &hear));
+        let checked = check_file(file, &options, Some(interrupted.flag()), &hear).map(|(_, checked)| checked);
         bar.inc(1);
         match checked {
             Ok(checked) => {
@@ -115,11 +84,17 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         }
     }
     bar.finish_and_clear();
+    total.interrupted = interrupted.exit();
     let exit = total.exit();
     let took = start.elapsed();
     match as_json {
         true => say(format_args!("{:#}", json!({ "histories": histories, "total": total.json(took) })))?,
         false => total.say(took)?,
+    }
+    if exit == Exit::NothingSelected {
+        complain(
+            "kraftbed: nothing was checked: no operation of any history has an answer that a verdict could rest on",
+        );
     }
     Ok(exit)
 }
@@ -131,6 +106,7 @@ impl Total {
             Verdict::NotLinearizable { .. } => self.not_linearizable += 1,
             Verdict::Undecided { .. } => self.undecided += 1,
         }
+        self.empty += u64::from(is_empty(checked));
         self.operations += checked.operations;
         self.cpu += checked.cpu;
     }
@@ -139,19 +115,21 @@ impl Total {
         self.linearizable + self.not_linearizable + self.undecided
     }
 
-    /// The worst of it: a violation is one whatever else went wrong.
+    /// The worst of it: a violation is one whatever else went wrong. Where nothing was checked nothing has passed.
     fn exit(&self) -> Exit {
         match (self.not_linearizable, self.unreadable.len(), self.undecided) {
+            _ if self.interrupted.is_some() => self.interrupted.expect("invariant: it was just looked at"),
             (1.., _, _) => Exit::Violated,
             (_, 1.., _) => Exit::Usage,
             (_, _, 1..) => Exit::Undecided,
+            _ if self.empty == self.linearizable => Exit::NothingSelected,
             _ => Exit::Passed,
         }
     }
 
     fn json(&self, took: Duration) -> Value {
         let error = |(file, error): &(String, Unreadable)| match error {
-            Unreadable::Io(error) => {
+            Unreadable::Load(error) => {
                 json!({ "file": file, "line": null, "column": null, "message": error.to_string() })
             }
             Unreadable::Parse(error) => json!({
@@ -163,6 +141,9 @@ impl Total {
             "linearizable": self.linearizable,
             "not_linearizable": self.not_linearizable,
             "undecided": self.undecided,
+            "nothing_to_check": self.empty,
+            "interrupted": self.interrupted.is_some(),
+            "not_read": self.unread,
             "unreadable": self.unreadable.iter().map(error).collect::<Vec<Value>>(),
             "operations": self.operations,
             "seconds": took.as_secs_f64(),
@@ -176,8 +157,17 @@ impl Total {
             0 => String::new(),
             count => format!(", {count} unreadable"),
         };
+        let empty = match self.empty {
+            0 => String::new(),
+            count => format!(" ({count} with nothing to check)"),
+        };
+        let interrupted = match (self.interrupted, self.unread) {
+            (None, _) => String::new(),
+            (Some(_), unread) => format!("; interrupted, {unread} not read"),
+        };
         say(format_args!(
-            "{} histories: {} linearizable, {} not linearizable, {} undecided{unreadable}; {} operations in {:.3} s",
+            "{} histories: {} linearizable{empty}, {} not linearizable, {} undecided{unreadable}; {} operations in \
+             {:.3} s{interrupted}",
             self.histories(),
             self.linearizable,
             self.not_linearizable,
@@ -188,9 +178,15 @@ impl Total {
     }
 }
 
+/// Whether no verdict could be any other, since nothing was answered.
+fn is_empty(checked: &Checked) -> bool {
+    checked.answers == 0 && checked.verdict == Verdict::Linearizable
+}
+
 /// One line for a history, and what conflicts below it.
 fn text_of(name: &str, checked: &Checked) -> String {
     let verdict = match &checked.verdict {
+        Verdict::Linearizable if is_empty(checked) => "nothing to check".to_owned(),
         Verdict::Linearizable => "linearizable".to_owned(),
         Verdict::NotLinearizable { .. } => "NOT linearizable".to_owned(),
         Verdict::Undecided { why } => format!("UNDECIDED: {why}"),
@@ -198,7 +194,7 @@ fn text_of(name: &str, checked: &Checked) -> String {
     let (model, operations) = (checked.model(), checked.operations);
     let dialect = checked.dialect.as_ref().map_or(String::new(), |dialect| format!(" {dialect}"));
     let took = checked.took.as_secs_f64() * 1000.0;
-    let format = checked.format.name();
+    let format = checked.format();
     let mut text = format!("{name}: {verdict} ({model}, {operations} operations, {took:.1} ms; {format}{dialect})");
     if let Verdict::NotLinearizable { message, core } = &checked.verdict {
         text += &format!("\n  {message}\n{}", table(core));
@@ -254,64 +250,11 @@ fn progress(files: usize) -> ProgressBar {
     bar
 }
 
-fn parse_model(text: &str) -> Result<Model, String> {
-    Model::parse(text).ok_or_else(|| format!("expected one of {MODELS}, found {text}"))
-}
-
-fn parse_format(text: &str) -> Result<Format, String> {
-    Format::parse(text).ok_or_else(|| format!("expected one of {FORMATS}, found {text}"))
-}
-
-fn parse_failed_cas(text: &str) -> Result<FailedCas, String> {
-    match text {
-        "did-not-happen" => Ok(FailedCas::DidNotHappen),
-        "refused" => Ok(FailedCas::Refused),
-        _ => Err(format!("expected did-not-happen or refused, found {text}")),
-    }
-}
-
-fn parse_nil_read(text: &str) -> Result<NilRead, String> {
-    match text {
-        "silent" => Ok(NilRead::Silent),
-        "observes" => Ok(NilRead::Observes),
-        _ => Err(format!("expected silent or observes, found {text}")),
-    }
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let spelled = if text.ends_with(|last: char| last.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() };
-    let wrong = || format!("expected a duration such as 500ms or 30s, found {text}");
-    parse_duration(&spelled).filter(|time| !time.is_zero()).ok_or_else(wrong)
-}
-
-/// A number of bytes: `1048576`, `512MB`, `4GiB`, `2G`.
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let unit: u64 = match text[digits..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "t" | "tib" => 1 << 40,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        _ => 0,
-    };
-    let bytes = text[..digits].parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
-    bytes
-        .filter(|&bytes| bytes > 0)
-        .ok_or_else(|| format!("expected bytes such as 1048576, 512MB or 4GiB, found {text}"))
-}
-
-const MODELS: &str = "register|cas-register|kv|log|queue|set|mutex|producer";
-
-const FORMATS: &str = "edn|porcupine-kv|etcd-log|columns|jsonl";
-
 const AFTER_HELP: &str = "\
 Reads Jepsen's and Knossos' EDN, lines of a Jepsen log, Porcupine's key-value maps, and JSON lines as kraftbed writes them.
-Exit codes: 0 all are linearizable, 1 one is not, 2 one cannot be read, 3 one is undecided.";
+A history without any answer, such as one in which every operation timed out, has nothing to check; it does not fail others.
+Exit codes: 0 all are linearizable, 1 one is not, 2 one cannot be read, 3 one is undecided, 4 in none of them was anything to
+check, 130 interrupted, with the verdicts so far.";
 
 /// Operations in a table.
 const ROWS_MAX: usize = 24;

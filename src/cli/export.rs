@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         .map_err(|error| format!("{}: {error}: expected a file that `run` left", trace.display()))?;
     let events = codec::decode(&bytes).map_err(|error| format!("{}: {error}", trace.display()))?;
     let output = arguments.output.clone().unwrap_or_else(|| arguments.run.join(arguments.to.file()));
-    results::put(&output, arguments.to.export(&events).as_bytes())?;
+    results::put_apart(&output, arguments.to.export(&events).as_bytes(), &[trace])?;
     say(output.display())?;
     Ok(Exit::Passed)
 }

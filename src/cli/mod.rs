@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 mod command;
+pub mod deciding;
 pub mod dump_log;
 pub mod environment;
 pub mod export;

@@ -4,11 +4,12 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use crate::campaign::check::{CoreOperation, Options, Verdict, load, reached, read_and_check};
-use crate::campaign::results;
+use crate::campaign::check::{CoreOperation, Unreadable, Verdict, check_file, reached};
+use crate::campaign::{index, results};
+use crate::cli::deciding::Flags;
 use crate::cli::show;
+use crate::cli::signals::Interrupted;
 use crate::cli::stdout::say;
-use crate::history::format::Hints;
 use crate::outcome::Exit;
 use crate::report::recorded::{Judged, Mark};
 use crate::report::{recorded, result};
@@ -18,59 +19,79 @@ use crate::trace::codec;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// A folder that `run` or `sweep` left, such as sim-results/standard/11; or a history, as `check` reads it.
-    #[arg(value_name = "RESULT|HISTORY")]
-    result: PathBuf,
+    #[arg(required = true, value_name = "RESULT|HISTORY")]
+    results: Vec<PathBuf>,
     /// Where the page goes. [default: RESULT/report.html, or HISTORY.html]
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Of a history, as `check` takes them")]
+    flags: Flags,
 }
 
 /// Makes the page.
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
-    let result = &arguments.result;
-    let (page, place) = match (result.is_dir(), result.exists()) {
-        (true, _) => (of_run(result)?, result.join(results::PAGE)),
-        (_, true) => (of_history(result)?, with_html(result)),
-        _ => {
-            let expected = "expected a folder that `run` left, or a history";
-            return Err(format!("{}: found nothing, {expected}", result.display()).into());
-        }
+    let [result] = &arguments.results[..] else {
+        let count = arguments.results.len();
+        return Err(format!("a page shows one result or history, and {count} are named: call it once for each").into());
+    };
+    if result.as_os_str() == "-" && arguments.output.is_none() {
+        return Err("standard input has no name that the page could have: -o says where it goes".into());
+    }
+    if result.as_os_str() != "-" && !result.exists() {
+        let expected = "expected a folder that `run` left, or a history";
+        return Err(format!("{}: found nothing, {expected}", result.display()).into());
+    }
+    let interrupted = Interrupted::catch()?;
+    let (page, place, read) = match result.is_dir() {
+        true => (of_run(result)?, result.join(results::PAGE), FILES_READ.map(|file| result.join(file)).to_vec()),
+        false => (of_history(result, &arguments.flags, &interrupted)?, with_html(result), vec![result.clone()]),
     };
     let output = arguments.output.clone().unwrap_or(place);
-    std::fs::write(&output, page).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
+    results::put_apart(&output, page.as_bytes(), &read)?;
     say(output.display())?;
-    Ok(Exit::Passed)
+    Ok(interrupted.exit().unwrap_or(Exit::Passed))
 }
 
 fn of_run(folder: &Path) -> Result<String, String> {
-    let verdict_file = folder.join("verdict.json");
+    let [verdict_file, trace_file] = FILES_READ.map(|file| folder.join(file));
+    if !verdict_file.exists() {
+        return Err(wrong(folder, what_it_is(folder)));
+    }
     let verdict = String::from_utf8(read(&verdict_file)?)
         .map_err(|error| wrong(&verdict_file, format!("{error}: expected JSON in UTF-8")))?;
-    let trace_file = folder.join("trace.kbed");
     let events = codec::decode(&read(&trace_file)?).map_err(|error| wrong(&trace_file, error))?;
     result::page_of(&verdict, &events, &results::replay_of(folder)).map_err(|error| wrong(&verdict_file, error))
 }
 
-/// Decides a history as `check` does where nothing more is said of it, and shows it.
-fn of_history(file: &Path) -> Result<String, String> {
-    let options = Options {
-        hints: Hints::default(),
-        time_max: None,
-        bytes_max: BYTES_MAX,
-        steps_max: STEPS_MAX,
-        jobs: show::default_jobs(),
-    };
-    let (subject, checked) = load(file)
-        .and_then(|bytes| read_and_check(&bytes, &options, &|_, _| ()))
-        .map_err(|error| format!("{}:{error}", file.display()))?;
+/// What a folder is that is no result.
+fn what_it_is(folder: &Path) -> String {
+    let mut inner: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|of| of.path()).collect();
+    inner.sort();
+    match inner.iter().find(|inner| inner.join(FILES_READ[0]).exists()) {
+        _ if folder.join(index::JSON).exists() => format!("is the index of a sweep: its page is its {}", index::HTML),
+        Some(result) => format!("holds results, and a page shows one: name it, such as {}", result.display()),
+        None => format!("found no {}, expected a folder that `run` left, or a history", FILES_READ[0]),
+    }
+}
+
+/// Decides a history as `check` does, and shows it.
+fn of_history(file: &Path, flags: &Flags, interrupted: &Interrupted) -> Result<String, String> {
+    let options = flags.options(STEPS_MAX);
+    let (subject, checked) =
+        check_file(file, &options, Some(interrupted.flag()), &|_, _| ()).map_err(|error| match error {
+            Unreadable::Load(_) => {
+                format!("{}:{error}: expected a folder that `run` left, or a history", file.display())
+            }
+            Unreadable::Parse(_) => format!("{}:{error}", file.display()),
+        })?;
     let (verdict, message, core) = match &checked.verdict {
         Verdict::Linearizable => ("passed", None, &[][..]),
         Verdict::NotLinearizable { message, core } => ("violated", Some(message.clone()), &core[..]),
         Verdict::Undecided { why } => ("undecided", Some(why.clone()), &[][..]),
     };
     let reached = (!core.is_empty()).then(|| reached(&subject, core, &options)).flatten();
-    let mut facts =
-        vec![("model".to_owned(), checked.model()), ("format".to_owned(), checked.format.name().to_owned())];
+    let mut facts = vec![("model".to_owned(), checked.model()), ("format".to_owned(), checked.format().to_owned())];
     facts.extend(checked.dialect.as_ref().map(|dialect| ("read as".to_owned(), dialect.to_string())));
     Ok(recorded::page_of(Judged {
         name: file.display().to_string(),
@@ -80,7 +101,7 @@ fn of_history(file: &Path) -> Result<String, String> {
         core: core.iter().map(mark).collect(),
         prefix: reached.map(|(sentence, order)| (sentence, order.iter().map(mark).collect())),
         facts,
-        replay: format!("kraftbed check {}", file.display()),
+        replay: format!("kraftbed check {}{}", show::quoted(&file.display().to_string()), flags.words()),
     }))
 }
 
@@ -102,8 +123,8 @@ fn wrong(path: &Path, error: impl std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 
-/// What `check` allows a search by default.
-const BYTES_MAX: u64 = 4 << 30;
+/// What a page is made of.
+const FILES_READ: [&str; 2] = ["verdict.json", "trace.kbed"];
 
 /// A page is waited for: the search of a history that is not decided by then is left to `check`.
 const STEPS_MAX: u64 = 100_000_000;

@@ -182,6 +182,11 @@ impl Names {
         slice(&self.bytes, &self.ends, name)
     }
 
+    /// How much memory they take.
+    pub fn kept_bytes(&self) -> usize {
+        self.bytes.len() + self.ends.len() * BYTES_PER_NAME
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -226,6 +231,9 @@ pub(super) fn mix(hash: u64, word: u64) -> u64 {
     let product = u128::from(hash ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
     (product >> 64) as u64 ^ product as u64
 }
+
+/// Bytes of a name beside its text: where that ends, and its place in a table of which up to half is empty.
+const BYTES_PER_NAME: usize = 16;
 
 #[cfg(test)]
 mod tests {

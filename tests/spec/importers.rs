@@ -6,7 +6,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use kraftbed::campaign::check::{Checked, Options, Unreadable, Verdict, check, load};
+use kraftbed::campaign::check::{Checked, Options, Unreadable, Verdict, check, check_file};
+use kraftbed::campaign::reading::{Loaded, Watch, load};
 use kraftbed::history::Model;
 use kraftbed::history::format::{FailedCas, Format, Hints, NilRead, import};
 use kraftbed::prng::Prng;
@@ -39,7 +40,14 @@ fn options(hints: Hints) -> Options {
 }
 
 fn checked(path: &Path, hints: Hints) -> Result<Checked, Unreadable> {
-    check(&load(path)?, &options(hints), &|_, _| ())
+    check_file(path, &options(hints), None, &|_, _| ()).map(|(_, checked)| checked)
+}
+
+fn bytes_of(path: &Path) -> Vec<u8> {
+    match load(path, 1 << 30, &Watch::new(None, None)).expect("a file that can be read") {
+        Loaded::Whole(bytes) => bytes,
+        Loaded::Part { why, .. } => panic!("{}: {why:?}", path.display()),
+    }
 }
 
 fn fixture(name: &str, hints: Hints) -> Verdict {
@@ -63,8 +71,8 @@ fn every_fixture_has_its_verdict() {
         let hints = Hints { model: name.starts_with("producer").then_some(Model::Producer), ..Hints::default() };
         let checked = checked(&path, hints).unwrap_or_else(|error| panic!("{name}:{error}"));
         let model = checked.model();
-        let dialect = checked.dialect.map_or(String::new(), |dialect| format!(" {dialect}"));
-        text += &format!("{name}: {} {}, {} operations{dialect}\n", checked.format.name(), model, checked.operations);
+        let dialect = checked.dialect.as_ref().map_or(String::new(), |dialect| format!(" {dialect}"));
+        text += &format!("{name}: {} {}, {} operations{dialect}\n", checked.format(), model, checked.operations);
         match checked.verdict {
             Verdict::Linearizable => text += "  linearizable\n",
             Verdict::Undecided { why } => text += &format!("  undecided: {why}\n"),
@@ -138,7 +146,7 @@ fn a_mistake_is_named_with_its_line_and_column() {
     let append =
         "{\"client\":1,\"invoked\":1,\"returned\":2,\"f\":\"append\",\"values\":[1],\"outcome\":\"ok\",\"offset\":0}";
     assert!(wrong(&format!("{append}\n{append}\n")).starts_with("2:1: value c0-1 is appended twice"));
-    assert_eq!(wrong("{\"client\":\n  x}"), "2:3: expected a whole number, found `x`");
+    assert_eq!(wrong("{\"client\":\n  x}"), "2:3: expected a whole number below 2^64, or null, found `x`");
     assert_eq!(
         wrong("{\"f\":\"tail\",\"outcome\":\"fine\"}"),
         "1:23: expected ok, failed, open, refused or unreadable, found \"fine\""
@@ -165,7 +173,7 @@ fn a_model_that_does_not_fit_is_refused() {
 #[test]
 fn whoever_runs_out_of_steps_is_undecided() {
     let path = folder().join("crashed_write.edn");
-    let bytes = load(&path).expect("a fixture");
+    let bytes = bytes_of(&path);
     // Values that repeat are decided by search alone.
     let mut text = String::from_utf8(bytes).expect("text");
     for process in 10..40 {
@@ -184,7 +192,7 @@ fn no_file_makes_an_importer_panic() {
     let mut prng = Prng::new(11, 0);
     let (mut mistakes, mut histories) = (0, 0);
     for path in fixtures() {
-        let bytes = load(&path).expect("a fixture");
+        let bytes = bytes_of(&path);
         let mut judge = |bytes: &[u8]| {
             let few = Options { steps_max: 1_000, jobs: 1, ..options(Hints::default()) };
             match check(bytes, &few, &|_, _| ()) {
@@ -248,6 +256,149 @@ fn recorded_histories_have_their_known_verdicts() {
 /// What the fixtures come to.
 const VERDICTS: &str = "verdicts.txt";
 
+/// A map cannot hold a key twice, nor a set an element: Clojure's reader refuses them, and so does this one.
+#[test]
+fn what_is_there_twice_is_refused_at_its_second_place() {
+    let wrong = |text: &str| import(text.as_bytes(), &Hints::default()).expect_err(text).to_string();
+    let write = |value: &str| format!("{{:process 0, :type :invoke, :f :write,\n :value {value}}}");
+    assert_eq!(wrong(&write("{:a 1 :b 2 :a 3}")), "2:20: the key :a is twice in the map");
+    assert_eq!(wrong(&write("{1 1, #{2 3} 4, 1N 2}")), "2:25: the key 1 is twice in the map");
+    assert_eq!(wrong(&write("#{1 2 +1}")), "2:15: 1 is twice in the set");
+    assert_eq!(wrong(&write("{:a 1 :b}")), "2:17: expected a value for the last key of the map, found `}`");
+    assert_eq!(wrong(&write("##inf")), "2:9: expected ##Inf, ##-Inf or ##NaN, found `##inf`");
+    assert_eq!(wrong("{:process 0, :type :ok, :process 0}"), "1:25: the key :process is twice in the map");
+    assert_eq!(wrong("{:process 0, :é 1,\n :é 1}"), "2:2: the key :é is twice in the map");
+    assert_eq!(wrong("{\"client\":1,\"f\":\"tail\",\"client\":1}"), "1:24: the key \"client\" is twice in the line");
+    let put = "{\"client\":1,\"invoked\":1,\"f\":\"put\",\"value\":\n{\"a\":1,\"b\":2,\"a\":1}}";
+    assert_eq!(wrong(put), "2:14: the key a is twice in the map");
+}
+
+/// What was acknowledged is what was asked for; whoever acknowledges something else has written something else, or a wrong file.
+#[test]
+fn an_acknowledgement_of_another_value_names_both_lines() {
+    let wrong = |text: &str| import(text.as_bytes(), &Hints::default()).map(|_| ()).map_err(|error| error.to_string());
+    let both = |f: &str, asked: &str, kind: &str, answered: &str| {
+        wrong(&format!(
+            "{{:process 7, :type :invoke, :f :{f}, :value {asked}}}\n{{:process 7, :type :{kind}, :f :{f}, :value {answered}}}\n"
+        ))
+    };
+    let told = |text: &str| Err(format!("2:1: expected {text}"));
+    assert_eq!(both("write", "1", "ok", "2"), told("write 1, as was asked in line 1, or nil; found write 2"));
+    assert_eq!(both("cas", "[1 2]", "ok", "[1 3]"), told("cas [1 2], as was asked in line 1, or nil; found cas [1 3]"));
+    assert_eq!(
+        both("write", "[5 1]", "ok", "[6 1]"),
+        told("write [5 1], as was asked in line 1, or nil; found write [6 1]")
+    );
+    assert_eq!(
+        both("read", "[\"x\" nil]", "ok", "[\"y\" 1]"),
+        told("read [x nil], as was asked in line 1, or nil; found read [y 1]")
+    );
+    assert_eq!(both("enqueue", "{:a 1, :b 2}", "ok", "{:b 2, :a 1}"), Ok(()));
+    assert_eq!(both("write", "1", "ok", "nil"), Ok(()));
+    assert_eq!(both("write", "1", "info", ":timed-out"), Ok(()));
+    assert_eq!(both("cas", "[1 2]", "fail", "3"), Ok(()));
+    let log = "INFO  jepsen.util - 0\t:invoke\t:write\t1\nINFO  jepsen.util - 0\t:ok\t:write\t2\n";
+    assert_eq!(wrong(log), Err("2:21: expected write 1, as was asked in line 1, or nil; found write 2".to_owned()));
+}
+
+/// The first value is read as all others are.
+#[test]
+fn what_a_register_holds_at_first_is_a_value() {
+    let verdict = |initial: &str, read: &str| {
+        let text =
+            format!("{{:process 0, :type :invoke, :f :read}}\n{{:process 0, :type :ok, :f :read, :value {read}}}\n");
+        let hints = Hints { initial: Some(initial.to_owned()), ..Hints::default() };
+        check(text.as_bytes(), &options(hints), &|_, _| ()).map(|checked| checked.verdict)
+    };
+    for (initial, read) in
+        [("1.00", "1.0"), ("\"a\"", "\"a\""), ("a", "\"a\""), ("{:b 2 :a 1}", "{:a 1, :b 2}"), ("+1", "1")]
+    {
+        assert_eq!(verdict(initial, read).expect("a history"), Verdict::Linearizable, "{initial} and {read}");
+    }
+    assert!(matches!(verdict("\"1\"", "1"), Ok(Verdict::NotLinearizable { .. })));
+    for initial in ["", "1 2", "[1", "}"] {
+        let refused = verdict(initial, "1").expect_err(initial).to_string();
+        assert!(refused.starts_with("1:1: --initial: expected one value"), "{refused}");
+        assert!(refused.ends_with(&format!("found `{initial}`")), "{refused}");
+    }
+}
+
+/// Some editors put a mark before the first byte.
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    for path in fixtures() {
+        let bytes = bytes_of(&path);
+        let judge = |bytes: &[u8]| check(bytes, &options(Hints::default()), &|_, _| ()).map(|checked| checked.verdict);
+        let marked = judge(&[b"\xef\xbb\xbf", &bytes[..]].concat());
+        assert_eq!(marked.ok(), judge(&bytes).ok(), "{}", path.display());
+    }
+    let wrong = import("\u{feff}[:x]".as_bytes(), &Hints::default()).expect_err("no operation").to_string();
+    assert!(wrong.starts_with("1:2: "), "{wrong}");
+}
+
+/// Bytes are counted, so that the same bound ends at the same place; and nothing is read that it does not allow.
+#[test]
+fn reading_ends_where_memory_or_time_does() {
+    let verdict = |bytes: &[u8], options: &Options| check(bytes, options, &|_, _| ()).expect("a history").verdict;
+    for path in fixtures() {
+        let (name, bytes) = (path.display(), bytes_of(&path));
+        let small = |bytes_max: u64| Options { bytes_max, ..options(Hints::default()) };
+        let (mut least, mut most) = (0, 1 << 20);
+        while least + 1 < most {
+            let half = (least + most) / 2;
+            match verdict(&bytes, &small(half)) {
+                Verdict::Undecided { why } => {
+                    assert!(why.starts_with("memory exhausted"), "{name}: {why}");
+                    least = half;
+                }
+                _ => most = half,
+            }
+        }
+        assert!(most > bytes.len() as u64, "{name}: {most} bytes do for a text of {}", bytes.len());
+        assert_eq!(verdict(&bytes, &small(bytes.len() as u64 / 2)), verdict(&bytes, &small(bytes.len() as u64 / 2)));
+        let at_once = Options { time_max: Some(std::time::Duration::ZERO), ..options(Hints::default()) };
+        let Verdict::Undecided { why } = verdict(&bytes, &at_once) else { panic!("{name}: no time is not enough") };
+        assert!(why.starts_with("time exhausted in reading, at line "), "{name}: {why}");
+    }
+    let line = "{:process 0, :type :invoke, :f :write, :value 1}\n{:process 0, :type :ok, :f :write, :value 1}\n";
+    let text = line.repeat(10_000);
+    let enough = Options { bytes_max: text.len() as u64 + 100_000, ..options(Hints::default()) };
+    assert_eq!(
+        verdict(text.as_bytes(), &enough),
+        Verdict::Undecided { why: "memory exhausted in reading, at line 1316".to_owned() }
+    );
+    // A value alone may be too large.
+    let wide = format!("{{:process 0, :type :invoke, :f :write, :value [{}]}}", "1 ".repeat(100_000));
+    let enough = Options { bytes_max: wide.len() as u64 + 100_000, ..options(Hints::default()) };
+    assert_eq!(
+        verdict(wide.as_bytes(), &enough),
+        Verdict::Undecided { why: "memory exhausted in reading, at line 1".to_owned() }
+    );
+}
+
+/// An operation that nobody answered can be explained by anything.
+#[test]
+fn only_answers_can_be_checked() {
+    let answers = |text: &str| {
+        let hints = Hints { format: text.is_empty().then_some(Format::Edn), ..Hints::default() };
+        check(text.as_bytes(), &options(hints), &|_, _| ()).expect("a history").answers
+    };
+    let invoke = "{:process 0, :type :invoke, :f :write, :value 1}\n";
+    assert_eq!(answers(""), 0);
+    assert_eq!(answers(invoke), 0);
+    assert_eq!(answers(&format!("{invoke}{{:process 0, :type :info, :f :write, :value 1}}")), 0);
+    assert_eq!(answers(&format!("{invoke}{{:process 0, :type :fail, :f :write, :value 1}}")), 0);
+    assert_eq!(answers(&format!("{invoke}{{:process 0, :type :ok, :f :write, :value 1}}")), 1);
+    assert_eq!(answers("{:process 0, :type :invoke, :f :read}\n{:process 0, :type :ok, :f :read, :value nil}"), 0);
+    assert_eq!(answers("{\"kraftbed_history\":1}\n"), 0);
+    let log = "{\"client\":1,\"invoked\":1,\"returned\":2,\"f\":\"tail\",\"outcome\":";
+    assert_eq!(answers(&format!("{log}\"open\"}}")), 0);
+    assert_eq!(answers(&format!("{log}\"ok\",\"end\":0}}")), 1);
+    // What was done by key stands in the log as well, and counts once.
+    let put = "{\"client\":1,\"invoked\":1,\"returned\":2,\"f\":\"put\",\"key\":1,\"value\":1,\"outcome\":\"ok\",\"offset\":0}";
+    assert_eq!(answers(&format!("{put}\n{log}\"ok\",\"end\":1}}")), 2);
+}
+
 /// Values that are equal in EDN are one value, however they are spelled; and offsets that cannot be are no unknown ones.
 #[test]
 fn equal_values_are_one_and_impossible_offsets_are_refused() {
@@ -259,12 +410,39 @@ fn equal_values_are_one_and_impossible_offsets_are_refused() {
     };
     let options = Options { hints: Hints::default(), time_max: None, bytes_max: 1 << 20, steps_max: 1000, jobs: 1 };
     let verdict = |text: &str| check(text.as_bytes(), &options, &|_, _| ()).map(|checked| checked.verdict);
-    for (written, read) in [("#{1 2}", "#{2 1}"), ("1", "+1"), ("-0", "0"), ("7", "7N")] {
+    let equal = [
+        ("#{1 2}", "#{2 1}"),
+        ("#{[1 2] #{3}}", "#{#{3} (1 2)}"),
+        ("1", "+1"),
+        ("-0", "0"),
+        ("7", "7N"),
+        ("1.0", "1.00"),
+        ("{:a 1, :b [2.0]}", "{:b [2.00] :a 1N}"),
+        ("{{1 #{1 2}} \"x\"}", "{{1 #{2 1}} \"x\"}"),
+        ("##Inf", "##Inf"),
+        ("##NaN", "##NaN"),
+        ("[1 #_2 3]", "(1, ; two\n 3)"),
+        ("\\(", "\\("),
+    ];
+    for (written, read) in equal {
         let verdict = verdict(&history(written, read)).expect("a history");
         assert_eq!(verdict, Verdict::Linearizable, "{written} and {read}");
     }
-    let different = verdict(&history("1", "2")).expect("a history");
-    assert!(matches!(different, Verdict::NotLinearizable { .. }), "{different:?}");
+    let unequal = [
+        ("1", "2"),
+        ("1", "1.0"),
+        ("#{1 2}", "[1 2]"),
+        ("[\"a b\"]", "[\"a\" \"b\"]"),
+        ("{:a 1}", "{:a \"1\"}"),
+        ("{:a 1, :b 2}", "{:a 2, :b 1}"),
+        ("{:a 1}", "[:a 1]"),
+        ("##Inf", "##-Inf"),
+        ("\\(", "\\)"),
+    ];
+    for (written, read) in unequal {
+        let different = verdict(&history(written, read)).expect("a history");
+        assert!(matches!(different, Verdict::NotLinearizable { .. }), "{written} and {read}: {different:?}");
+    }
     let refused = verdict("0 0 1 a 7 -1 0 0\n1 2 3 t 0 0 0 0\n").expect_err("no log has offset -1");
     assert!(refused.to_string().contains("expected an offset, found -1"), "{refused}");
 }

@@ -53,7 +53,7 @@ pub const CRATES: &[(&str, &str)] = &[
     // Batches are checksummed; the simulator folds payloads into its digest by the same sum, which processors have built in.
     ("crc32c", "record sim"),
     // The codecs of compressed batches; histories may be gzipped too.
-    ("flate2", "record campaign/check"),
+    ("flate2", "record campaign/reading"),
     ("snap", "record"),
     ("lz4_flex", "record"),
     ("ruzstd", "record"),
@@ -73,7 +73,7 @@ pub const CRATES: &[(&str, &str)] = &[
     // Sockets, signals, terminals; and the bare processes that a quorum is measured beside.
     ("mio", "server campaign/bench"),
     // What std lacks and a safe call has: allocating a file ahead, keepalive, SIGTERM, the CPU time of this process.
-    ("rustix", "server campaign/bench campaign/check"),
+    ("rustix", "server campaign/bench campaign/check campaign/reading"),
     ("signal_hook", "server cli"),
     ("clap", "cli"),
     ("indicatif", "cli"),

@@ -117,7 +117,7 @@ fn what_is_no_result_is_told() {
     for (path, expected) in [
         ("sim-results/light/2", "found nothing, expected a folder that `run` left, or a history"),
         ("sim-results/light/1/verdict.json", "verdict.json:1:"),
-        ("scenarios", "scenarios/verdict.json: No such file"),
+        ("scenarios", "scenarios: found no verdict.json, expected a folder that `run` left, or a history"),
     ] {
         let answer = desk.call(&["report", path]);
         assert_eq!(answer.code, 2, "{path}");

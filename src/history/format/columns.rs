@@ -13,22 +13,30 @@
 //! Times are places in one order of events.
 
 use crate::history::Model;
-use crate::history::format::edn::{Cursor, integer};
-use crate::history::format::intervals::{Interval, place};
+use crate::history::format::allowance::Allowance;
+use crate::history::format::edn::{Cursor, Syntax};
+use crate::history::format::intervals::{BYTES_PER_INTERVAL, Interval, place};
 use crate::history::format::names::{NOTHING, Values};
+use crate::history::format::number::integer;
 use crate::history::format::pair::{Keys, initial_of};
-use crate::history::format::prefix::{Deed, Row, operations};
+use crate::history::format::prefix::{BYTES_PER_ROW, Deed, Row, operations};
 use crate::history::format::wrong::{Bad, Wrong};
 use crate::history::format::{Dialect, Subject};
 use crate::history::objects::{Action, Clock, ObjectHistory};
 
 /// Reads a file; also how many operations were asked for.
-pub fn read(bytes: &[u8], model: Option<Model>, dialect: &Dialect) -> Result<(Subject, u64), Bad> {
-    let mut cursor = Cursor::new(bytes, 0);
+pub fn read<'b>(
+    bytes: &'b [u8],
+    model: Option<Model>,
+    dialect: &Dialect,
+    allowance: &'b Allowance<'b>,
+) -> Result<(Subject, u64), Bad> {
+    let mut cursor = Cursor::new(bytes, 0, Syntax::Edn, allowance);
     let (mut registers, mut rows) = (Registers::new(), Vec::new());
     let mut count = 0;
     while cursor.peek()?.is_some() {
         count += 1;
+        cursor.allow(rows.len() * BYTES_PER_ROW + registers.kept_bytes())?;
         let at = cursor.at();
         let [client, call, back] = [number(&mut cursor)?, number(&mut cursor)?, number(&mut cursor)?];
         let process =
@@ -43,7 +51,7 @@ pub fn read(bytes: &[u8], model: Option<Model>, dialect: &Dialect) -> Result<(Su
         let (column, token) = (cursor.at(), cursor.token());
         let is_log = matches!(token, b"a" | b"t");
         if is_log && registers.intervals.is_empty() && registers.is_unused() {
-            rows.push(log_row(&mut cursor, token, &times)?);
+            rows.push(log_row(&mut cursor, at, token, &times)?);
         } else if !is_log && rows.is_empty() {
             registers.row(&mut cursor, column, token, &times)?;
         } else {
@@ -53,11 +61,11 @@ pub fn read(bytes: &[u8], model: Option<Model>, dialect: &Dialect) -> Result<(Su
     }
     if !rows.is_empty() {
         let log_model = Some(of_model(model, &[Model::Log, Model::Producer], "append")?);
-        let log = operations(&rows).map_err(|wrong| Bad { at: 0, wrong })?;
+        let log = operations(&rows, allowance)?;
         return Ok((Subject { log, log_model, ..Subject::default() }, count));
     }
     let model = of_model(model, &[Model::CasRegister, Model::Register, Model::Kv], "write")?;
-    Ok((registers.history(model, dialect).into(), count))
+    Ok((registers.history(model, dialect)?.into(), count))
 }
 
 /// When an operation was, and whose.
@@ -82,6 +90,10 @@ impl Registers {
             keys: Keys::default(),
             intervals: Vec::new(),
         }
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.values.kept_bytes() + self.intervals.len() * BYTES_PER_INTERVAL
     }
 
     fn is_unused(&self) -> bool {
@@ -122,24 +134,27 @@ impl Registers {
         Ok(())
     }
 
-    fn history(mut self, model: Model, dialect: &Dialect) -> ObjectHistory {
+    fn history(mut self, model: Model, dialect: &Dialect) -> Result<ObjectHistory, Bad> {
         self.history.model = model;
-        self.history.initial = initial_of(model, dialect, &mut self.values);
+        self.history.initial = initial_of(model, dialect, Syntax::Edn, &mut self.values)?;
         place(&mut self.history, &self.intervals);
         self.history.values = self.values.names;
-        self.history
+        Ok(self.history)
     }
 }
 
-fn log_row(cursor: &mut Cursor<'_>, kind: &[u8], times: &Times) -> Result<Row, Bad> {
-    let [value, offset] = [number(cursor)?, number(cursor)?];
-    let at = cursor.at();
-    let hash = number(cursor)?;
+fn log_row(cursor: &mut Cursor<'_>, at: usize, kind: &[u8], times: &Times) -> Result<Row, Bad> {
+    cursor.peek()?;
+    let value_at = cursor.at();
+    let value = number(cursor)?;
+    cursor.peek()?;
+    let offset_at = cursor.at();
+    let [offset, hash] = [number(cursor)?, number(cursor)?];
     let is_ambiguous = number(cursor)? != 0;
-    let value = u64::try_from(value).map_err(|_| Bad::expected(at, "a value", value.to_string()))?;
+    let value = u64::try_from(value).map_err(|_| Bad::expected(value_at, "a value", value.to_string()))?;
     let is_told = !is_ambiguous && times.returned.is_some();
     if is_told && offset < 0 {
-        return Err(Bad::expected(at, "an offset", offset.to_string()));
+        return Err(Bad::expected(offset_at, "an offset", offset.to_string()));
     }
     let offset = u64::try_from(offset).ok().filter(|_| is_told);
     let deed =

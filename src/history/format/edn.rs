@@ -1,30 +1,52 @@
 //! EDN, as much of it as histories use: maps, vectors, lists, sets, strings, keywords, numbers, nil; comments, `#_` and tags.
 //!
 //! A cursor over bytes, which copies nothing: tokens are slices of the file. Only a text with escapes is built anew.
+//!
+//! Values are equal here where they are in Clojure: maps and sets in any order, vectors and lists alike, `1.0` and `1.00`, `1` and
+//! `1N`; but not `1` and `1.0`. What Clojure's reader refuses, a key that stands twice in a map, is refused. JSON is read by the
+//! same cursor: commas are white space, and its objects, where a colon follows each key, are maps.
 
 use std::borrow::Cow;
 
+use crate::history::format::allowance::Allowance;
 use crate::history::format::names::{Form, NOTHING, Values};
+use crate::history::format::number::spelled;
 use crate::history::format::wrong::{Bad, Wrong};
 
 /// A place in a file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cursor<'b> {
     bytes: &'b [u8],
     at: usize,
     /// How many forms it is within.
     depth: usize,
+    syntax: Syntax,
+    allowance: &'b Allowance<'b>,
+}
+
+/// What maps look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// `{:a 1}`
+    Edn,
+    /// `{"a": 1}`
+    Json,
 }
 
 impl<'b> Cursor<'b> {
     /// At `at`, in a file that ends where `bytes` do.
-    pub fn new(bytes: &'b [u8], at: usize) -> Cursor<'b> {
-        Cursor { bytes, at, depth: 0 }
+    pub fn new(bytes: &'b [u8], at: usize, syntax: Syntax, allowance: &'b Allowance<'b>) -> Cursor<'b> {
+        Cursor { bytes, at, depth: 0, syntax, allowance }
     }
 
     /// The same file at another place.
     pub fn new_at(cursor: &Cursor<'b>, at: usize) -> Cursor<'b> {
-        Cursor { bytes: cursor.bytes, at, depth: 0 }
+        Cursor { at, depth: 0, ..*cursor }
+    }
+
+    /// Whether so many bytes may be kept, and there is time left.
+    pub fn allow(&self, kept_bytes: usize) -> Result<(), Bad> {
+        self.allowance.check(self.at, kept_bytes)
     }
 
     /// How many bytes it has passed.
@@ -100,23 +122,18 @@ impl<'b> Cursor<'b> {
             Some(b'[') => self.row(b']', values),
             Some(b'(') => self.row(b')', values),
             Some(b'"') => Ok(values.text(&self.string()?)),
-            Some(b'#') if self.bytes.get(self.at + 1) == Some(&b'{') => {
-                self.at += 1;
-                let set = self.row(b'}', values)?;
-                // One order for all sets of the same elements.
-                let mut elements = values.forms(set).to_vec();
-                elements.sort();
-                elements.dedup();
-                Ok(values.row(&elements))
-            }
-            Some(b'#') => {
-                self.pass_tag();
-                self.form(values)
-            }
-            // What a map holds is nobody's business here, only that two of them are the same.
-            Some(b'{') => {
+            Some(b'{') => self.map(values),
+            Some(b'#') => match self.bytes.get(self.at + 1) {
+                Some(b'{') => self.set(values),
+                Some(b'#') => self.symbolic().map(|text| values.token(text)),
+                _ => {
+                    self.pass_tag();
+                    self.form(values)
+                }
+            },
+            Some(b'\\') => {
                 let start = self.at;
-                self.skip()?;
+                self.pass_character();
                 Ok(values.token(text(self.bytes, start, self.at)?))
             }
             None | Some(b']' | b')' | b'}') => Err(self.wrong("a value")),
@@ -128,7 +145,7 @@ impl<'b> Cursor<'b> {
                     b"nil" | b"null" => return Ok(NOTHING),
                     _ => text(self.bytes, start, self.at)?,
                 };
-                Ok(values.token(spelled(token)))
+                Ok(values.token(&spelled(token)))
             }
         }
     }
@@ -148,12 +165,80 @@ impl<'b> Cursor<'b> {
                         many.extend_from_slice(&few);
                     }
                     many.push(form);
+                    self.allow(values.kept_bytes() + many.len() * 2 * size_of::<Form>())?;
                 }
             }
             count += 1;
         }
         self.at += 1;
         Ok(values.row(if many.is_empty() { &few[..count] } else { &many }))
+    }
+
+    /// Elements by their names, so that all sets of the same ones are one.
+    fn set(&mut self, values: &mut Values) -> Result<Form, Bad> {
+        self.at += 2;
+        let mut elements = Vec::new();
+        while self.peek()? != Some(b'}') {
+            let at = self.at;
+            let form = self.form(values)?;
+            elements.push((values.name_of(form), at));
+            self.allow(values.kept_bytes() + elements.len() * 2 * size_of::<(Form, usize)>())?;
+        }
+        self.at += 1;
+        elements.sort();
+        if let Some(twice) = elements.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let what = format!("{} is twice in the set", values.names.text(twice[1].0));
+            return Err(Bad { at: twice[1].1, wrong: Wrong::Twice { what } });
+        }
+        Ok(values.set(elements.into_iter().map(|(name, _)| name)))
+    }
+
+    /// A map is named by its keys in order, each with its value.
+    fn map(&mut self, values: &mut Values) -> Result<Form, Bad> {
+        self.at += 1;
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        while self.peek()? != Some(b'}') {
+            let at = self.at;
+            let key = self.form(values)?;
+            if self.syntax == Syntax::Json {
+                if self.peek()? != Some(b':') {
+                    return Err(self.wrong("`:` and a value"));
+                }
+                self.at += 1;
+            }
+            if self.peek()? == Some(b'}') {
+                return Err(self.wrong("a value for the last key of the map"));
+            }
+            let value = self.form(values)?;
+            let (key, value) = (values.spelled_within(key), values.spelled_within(value));
+            bytes += key.len() + value.len() + size_of::<(String, usize, String)>();
+            entries.push((key, at, value));
+            self.allow(values.kept_bytes() + 2 * bytes)?;
+        }
+        self.at += 1;
+        entries.sort();
+        if let Some(twice) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let what = format!("the key {} is twice in the map", twice[1].0);
+            return Err(Bad { at: twice[1].1, wrong: Wrong::Twice { what } });
+        }
+        let entries: Vec<String> = entries.into_iter().map(|(key, _, value)| format!("{key} {value}")).collect();
+        Ok(values.token(&format!("{{{}}}", entries.join(", "))))
+    }
+
+    /// `##Inf`, and the two others.
+    fn symbolic(&mut self) -> Result<&'static str, Bad> {
+        let token = self.clone().token();
+        let known = SYMBOLIC.into_iter().find(|known| known.as_bytes() == token);
+        let known = known.ok_or_else(|| self.wrong("##Inf, ##-Inf or ##NaN"))?;
+        self.at += token.len();
+        Ok(known)
+    }
+
+    /// `\a`, `\newline`, `\(`.
+    fn pass_character(&mut self) {
+        self.at = (self.at + 2).min(self.bytes.len());
+        self.token();
     }
 
     /// Passes one form, whatever it is.
@@ -174,13 +259,13 @@ impl<'b> Cursor<'b> {
                 self.at += 1;
                 self.skip_to(b'}')
             }
+            Some(b'#') if self.bytes.get(self.at + 1) == Some(&b'#') => self.symbolic().map(|_| ()),
             Some(b'#') => {
                 self.pass_tag();
                 self.skip()
             }
             Some(b'\\') => {
-                self.at = (self.at + 2).min(self.bytes.len());
-                self.token();
+                self.pass_character();
                 Ok(())
             }
             None | Some(b']' | b')' | b'}') => Err(self.wrong("a value")),
@@ -278,36 +363,6 @@ fn unit(text: &str, at: usize) -> Result<(u32, &str), Bad> {
     Ok((unit.ok_or_else(wrong)?, &text[4..]))
 }
 
-/// An integer as all others of its size are spelled: `+1` and `1N` are `1`.
-fn spelled(token: &str) -> &str {
-    let bare = token.strip_prefix('+').unwrap_or(token);
-    let bare = bare.strip_suffix('N').unwrap_or(bare);
-    let digits = bare.strip_prefix('-').unwrap_or(bare);
-    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    match (is_integer, bare) {
-        (true, "-0") => "0",
-        (true, bare) => bare,
-        (false, _) => token,
-    }
-}
-
-/// A whole number as tokens write it.
-pub fn integer(token: &[u8]) -> Option<i64> {
-    let (sign, digits) = match token {
-        [b'-', digits @ ..] => (-1, digits),
-        [b'+', digits @ ..] => (1, digits),
-        digits => (1, digits),
-    };
-    let digits = digits.strip_suffix(b"N").unwrap_or(digits);
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0i64, |number, &digit| {
-        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(sign * digit)
-    })
-}
-
 /// Bytes at which a token ends.
 const ENDS: [bool; 256] = {
     let mut ends = [false; 256];
@@ -319,6 +374,9 @@ const ENDS: [bool; 256] = {
     }
     ends
 };
+
+/// Numbers that have no digits.
+const SYMBOLIC: [&str; 3] = ["##Inf", "##-Inf", "##NaN"];
 
 /// How many bytes of what was found an error shows.
 const FOUND_BYTES_MAX: usize = 40;

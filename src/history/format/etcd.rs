@@ -1,9 +1,11 @@
 //! Lines of a Jepsen log: `INFO  jepsen.util - 0 :invoke :cas [1 2]`, with tabs. Other lines of the log are passed over.
 
-use crate::history::format::edn::{Cursor, integer};
+use crate::history::format::allowance::Allowance;
+use crate::history::format::edn::{Cursor, Syntax};
 use crate::history::format::jepsen::KINDS;
 use crate::history::format::names::Values;
-use crate::history::format::pair::{Deed, Event, Kind, Recording};
+use crate::history::format::number::integer;
+use crate::history::format::pair::{Deed, Event, Kind, Recording, UNTIMED};
 use crate::history::format::wrong::{Bad, Wrong};
 use crate::history::objects::NIL;
 
@@ -11,15 +13,16 @@ use crate::history::objects::NIL;
 pub const MARK: &[u8] = b"jepsen.util - ";
 
 /// Reads the events of a file.
-pub fn read(bytes: &[u8]) -> Result<Recording, Bad> {
+pub fn read<'b>(bytes: &'b [u8], allowance: &'b Allowance<'b>) -> Result<Recording, Bad> {
     let mut recording = Recording::default();
     let mut start = 0;
     while start < bytes.len() {
         let rest = &bytes[start..];
+        allowance.check(start, recording.kept_bytes())?;
         let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
         if let Some(mark) = mark(&rest[..length]) {
             // The cursor ends with the line, so that nothing runs on into the next.
-            let mut cursor = Cursor::new(&bytes[..start + length], start + mark + MARK.len());
+            let mut cursor = Cursor::new(&bytes[..start + length], start + mark + MARK.len(), Syntax::Edn, allowance);
             recording.events.extend(event(&mut cursor, &mut recording.values)?);
         }
         start += length + 1;
@@ -59,7 +62,7 @@ fn event(cursor: &mut Cursor<'_>, values: &mut Values) -> Result<Option<Event>, 
     let unknown = || Wrong::UnknownOperation { name: String::from_utf8_lossy(name).into_owned() };
     let deed = Deed::parse(name).ok_or_else(|| Bad { at: deed_at, wrong: unknown() })?;
     let value = cursor.form(values)?;
-    Ok(Some(Event { at, process, kind, deed, key: NIL, value, time: None }))
+    Ok(Some(Event { at: at as u32, process, kind, deed, key: NIL, value, time: UNTIMED }))
 }
 
 /// After `INFO  `.

@@ -21,6 +21,10 @@ pub struct Interval {
     pub returned: Option<u64>,
 }
 
+/// What each of them takes, with its place in the history and what it takes to find that.
+pub const BYTES_PER_INTERVAL: usize =
+    size_of::<Interval>() + size_of::<Entry>() + 2 * (8 + size_of::<(u64, bool, u32)>());
+
 /// Puts them into the history, which has none yet.
 pub fn place(history: &mut ObjectHistory, intervals: &[Interval]) {
     let mut events: Vec<(u64, bool, u32)> = Vec::with_capacity(intervals.len() * 2);

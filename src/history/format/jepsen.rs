@@ -3,19 +3,23 @@
 //! Only the events of clients count: a process that is no number (`:nemesis`) is no client.
 
 use crate::history::format::Format;
-use crate::history::format::edn::{Cursor, integer};
+use crate::history::format::allowance::Allowance;
+use crate::history::format::edn::{Cursor, Syntax};
+use crate::history::format::logs::{Asked, LogEvent};
 use crate::history::format::names::{Form, NOTHING, Values};
-use crate::history::format::pair::{Deed, Event, Kind, Recording};
+use crate::history::format::number::{integer, natural};
+use crate::history::format::pair::{Deed, Event, Kind, Recording, UNTIMED};
 use crate::history::format::wrong::{Bad, Wrong};
-use crate::history::objects::NIL;
+use crate::history::objects::{NIL, Name};
 
 /// Reads the events of a file.
-pub fn read(bytes: &[u8]) -> Result<(Format, Recording), Bad> {
-    let mut cursor = Cursor::new(bytes, 0);
+pub fn read<'b>(bytes: &'b [u8], allowance: &'b Allowance<'b>) -> Result<(Format, Recording), Bad> {
+    let mut cursor = Cursor::new(bytes, 0, Syntax::Edn, allowance);
     let mut recording = Recording::default();
     let mut has_keys = false;
     let mut closes: Vec<u8> = Vec::new();
     loop {
+        cursor.allow(recording.kept_bytes())?;
         match cursor.peek()? {
             None if closes.is_empty() => break,
             Some(b'[') if closes.len() < 2 => {
@@ -32,9 +36,10 @@ pub fn read(bytes: &[u8]) -> Result<(Format, Recording), Bad> {
             }
             Some(b'#') => cursor.pass_tag(),
             Some(b'{') => {
-                if let Some(event) = event(&mut cursor, &mut recording.values, &mut has_keys)? {
-                    recording.events.push(event);
-                }
+                let at = cursor.at();
+                let map = Map::read(&mut cursor, &mut recording.values)?;
+                has_keys |= map.key != NIL;
+                map.keep(at, &mut recording)?;
             }
             None => return Err(cursor.wrong("the end of the vector of operations")),
             Some(_) => {
@@ -45,40 +50,86 @@ pub fn read(bytes: &[u8]) -> Result<(Format, Recording), Bad> {
     Ok((if has_keys { Format::PorcupineKv } else { Format::Edn }, recording))
 }
 
-/// Reads one map; none if it is no client's.
-fn event(cursor: &mut Cursor<'_>, values: &mut Values, has_keys: &mut bool) -> Result<Option<Event>, Bad> {
-    let start = cursor.at();
-    let (mut process, mut kind, mut deed, mut time) = (None, None, None, None);
-    let (mut key, mut value) = (NIL, NOTHING);
-    let mut is_client = true;
-    cursor.pass();
-    while cursor.peek()? != Some(b'}') {
-        let name = if cursor.peek()? == Some(b':') { cursor.token() } else { b"" };
+/// One event as it is written.
+struct Map<'b> {
+    process: Option<u32>,
+    /// Whether a process is a keyword.
+    is_nobodys: bool,
+    client: Option<u32>,
+    kind: Option<Kind>,
+    f: Option<(usize, &'b [u8])>,
+    key: Name,
+    value: Form,
+    error: Form,
+    offset: Option<u64>,
+    next: Option<u64>,
+    time: u64,
+}
+
+impl<'b> Map<'b> {
+    fn read(cursor: &mut Cursor<'b>, values: &mut Values) -> Result<Map<'b>, Bad> {
+        let mut map = Map {
+            process: None,
+            is_nobodys: false,
+            client: None,
+            kind: None,
+            f: None,
+            key: NIL,
+            value: NOTHING,
+            error: NOTHING,
+            offset: None,
+            next: None,
+            time: UNTIMED,
+        };
+        let mut seen = Seen::default();
+        cursor.pass();
+        while let Some(next) = cursor.peek()?.filter(|&next| next != b'}') {
+            let name_at = cursor.at();
+            let name = if next == b':' { cursor.token() } else { b"" };
+            seen.add(name, name_at)?;
+            map.read_value(name, cursor, values)?;
+        }
+        if cursor.peek()?.is_none() {
+            return Err(cursor.wrong("the end of the operation's map"));
+        }
+        cursor.pass();
+        Ok(map)
+    }
+
+    fn read_value(&mut self, name: &[u8], cursor: &mut Cursor<'b>, values: &mut Values) -> Result<(), Bad> {
         let peeked = cursor.peek()?;
         let at = cursor.at();
+        let wrong = |cursor: &Cursor<'b>, expected| Err(Cursor::new_at(cursor, at).wrong(expected));
         match name {
-            b":value" => value = cursor.form(values)?,
+            b":value" => self.value = cursor.form(values)?,
             b":process" => match integer(cursor.token()) {
-                Some(number) => process = Some(u32::try_from(number).map_err(|_| outside(at, number))?),
-                None if peeked == Some(b':') => is_client = false,
-                None => {
-                    return Err(Cursor::new_at(cursor, at).wrong("the number of a process, or a keyword"));
-                }
+                Some(number) => self.process = Some(process(at, number)?),
+                None if peeked == Some(b':') => self.is_nobodys = true,
+                None => return wrong(cursor, "the number of a process, or a keyword"),
             },
-            b":type" => {
-                let wrong = || Cursor::new_at(cursor, at).wrong(KINDS);
-                kind = Some(Kind::parse(cursor.clone().token()).ok_or_else(wrong)?);
-                cursor.token();
-            }
-            b":f" => deed = Some((at, cursor.token())),
+            b":client" => match integer(cursor.token()) {
+                Some(number) => self.client = Some(process(at, number)?),
+                None => return wrong(cursor, "the number of a client"),
+            },
+            b":type" => match Kind::parse(cursor.token()) {
+                Some(kind) => self.kind = Some(kind),
+                None => return wrong(cursor, KINDS),
+            },
+            b":f" => match cursor.token() {
+                [] => return wrong(cursor, "the name of an operation, such as :read"),
+                token => self.f = Some((at, token)),
+            },
             b":key" => {
-                *has_keys = true;
                 let form = cursor.form(values)?;
-                key = values.name_of(form);
+                self.key = values.name_of(form);
             }
             b":time" => {
-                time = integer(cursor.token()).and_then(|time| u64::try_from(time).ok());
+                self.time = integer(cursor.token()).and_then(|time| u64::try_from(time).ok()).unwrap_or(UNTIMED);
             }
+            b":offset" => self.offset = natural(cursor.token()),
+            b":next" => self.next = natural(cursor.token()),
+            // What was found instead, or a reason.
+            b":error" if matches!(peeked, Some(b'[' | b'"')) => self.error = cursor.form(values)?,
             b"" => {
                 cursor.skip()?;
                 cursor.peek()?;
@@ -86,28 +137,100 @@ fn event(cursor: &mut Cursor<'_>, values: &mut Values, has_keys: &mut bool) -> R
             }
             _ => cursor.skip()?,
         }
+        Ok(())
     }
-    cursor.pass();
-    if !is_client {
-        return Ok(None);
+
+    /// Puts it into the recording, if it is a client's.
+    fn keep(self, at: usize, recording: &mut Recording) -> Result<(), Bad> {
+        if self.is_nobodys {
+            recording.is_ours |= self.f.is_some_and(|(_, name)| name == OURS);
+            return Ok(());
+        }
+        let missing = |what| Bad { at, wrong: Wrong::Missing { what } };
+        let (name_at, name) = self.f.ok_or_else(|| missing(":f"))?;
+        let process = self.process.ok_or_else(|| missing(":process"))?;
+        let kind = self.kind.ok_or_else(|| missing(":type"))?;
+        let Map { key, value, time, error, .. } = self;
+        let asked = Asked::parse(name);
+        if let Some(asked) = asked.filter(|asked| *asked != Asked::Append || key == NIL) {
+            let (client, place) = (self.client.unwrap_or(process), self.offset.or(self.next));
+            let at = at as u32;
+            recording.logs.push(LogEvent { at, process, client, kind, asked, value, place, error, time });
+            if asked != Asked::Append {
+                recording.has_log = true;
+                return Ok(());
+            }
+        }
+        let unknown = || Wrong::UnknownOperation { name: String::from_utf8_lossy(name).into_owned() };
+        let deed = Deed::parse(name).ok_or_else(|| Bad { at: name_at, wrong: unknown() })?;
+        if let (Deed::Cas, Kind::Fail, Some((what, found))) = (deed, kind, recording.values.pair(error))
+            && recording.values.spelled(what) == FOUND
+        {
+            recording.found.push((at as u32, found));
+        }
+        recording.events.push(Event { at: at as u32, process, kind, deed, key, value, time });
+        Ok(())
     }
-    let missing = |what| Bad { at: start, wrong: Wrong::Missing { what } };
-    let (at, name) = deed.ok_or_else(|| missing(":f"))?;
-    let unknown = || Wrong::UnknownOperation { name: String::from_utf8_lossy(name).into_owned() };
-    Ok(Some(Event {
-        at: start,
-        process: process.ok_or_else(|| missing(":process"))?,
-        kind: kind.ok_or_else(|| missing(":type"))?,
-        deed: Deed::parse(name).ok_or_else(|| Bad { at, wrong: unknown() })?,
-        key,
-        value,
-        time,
-    }))
 }
 
-fn outside(at: usize, number: i64) -> Bad {
-    Bad::expected(at, "the number of a process, below 4294967296", number.to_string())
+/// The number of a process, or a client.
+fn process(at: usize, number: i64) -> Result<u32, Bad> {
+    let wrong = || Bad::expected(at, "the number of a process, below 4294967296", number.to_string());
+    u32::try_from(number).map_err(|_| wrong())
 }
+
+/// The keys of a map so far.
+#[derive(Default)]
+struct Seen<'b> {
+    known: u32,
+    others: Vec<&'b [u8]>,
+}
+
+impl<'b> Seen<'b> {
+    fn add(&mut self, name: &'b [u8], at: usize) -> Result<(), Bad> {
+        let place = KEYS.iter().position(|&known| known == name);
+        let is_new = match place {
+            Some(place) => {
+                let is_new = self.known & 1 << place == 0;
+                self.known |= 1 << place;
+                is_new
+            }
+            None if name.is_empty() || self.others.len() >= OTHERS_MAX => true,
+            None => {
+                let is_new = !self.others.contains(&name);
+                self.others.push(name);
+                is_new
+            }
+        };
+        let what = || format!("the key {} is twice in the map", String::from_utf8_lossy(name));
+        if is_new { Ok(()) } else { Err(Bad { at, wrong: Wrong::Twice { what: what() } }) }
+    }
+}
+
+/// Keys that mean something here, and usual ones that do not.
+const KEYS: [&[u8]; 11] = [
+    b":process",
+    b":type",
+    b":f",
+    b":value",
+    b":time",
+    b":index",
+    b":key",
+    b":error",
+    b":client",
+    b":offset",
+    b":next",
+];
+
+/// What a history says of itself in `:f` that was exported from a run: reads of nil are observations there, and values are
+/// appended to one log.
+pub const OURS: &[u8] = b":kraftbed-history";
+
+/// How a compare-and-set that failed says what it found.
+const FOUND: &str = ":found";
+
+/// Of keys that are not known, so many are compared with each other.
+const OTHERS_MAX: usize = 64;
 
 /// The kinds of events, for an error.
 pub const KINDS: &str = ":invoke, :ok, :fail or :info";

@@ -59,14 +59,14 @@ fn write_value(value: Option<u64>, line: &mut String) -> Result {
 }
 
 /// The operation of a line that one of our runs may have written.
-pub(in crate::history::format) fn operation(line: &Line, values: &Values) -> Option<Operation> {
+pub(in crate::history::format) fn operation(line: &Line<'_>, values: &Values) -> Option<Operation> {
     let value = |form: Form| match form {
         Form::One(NIL) => Some(None),
         Form::One(name) => {
             let text = values.names.text(name);
             text.parse().ok().or_else(|| value::parse(text)).map(Some)
         }
-        Form::Row(..) => None,
+        Form::Row(..) | Form::Set(..) => None,
     };
     let key = u32::try_from(value(line.key?)??).ok()?;
     let ask = match line.f.as_deref()? {
@@ -78,7 +78,7 @@ pub(in crate::history::format) fn operation(line: &Line, values: &Values) -> Opt
     let outcome = match (line.end_of?, &ask) {
         (End::Failed, _) => Outcome::Failed,
         (End::Open, _) => Outcome::Open,
-        (End::Unreadable, _) => Outcome::Ok(Told::Unreadable { reason: line.reason.clone()? }),
+        (End::Unreadable, _) => Outcome::Ok(Told::Unreadable { reason: line.reason.as_deref()?.to_owned() }),
         (End::Ok, Ask::Get { .. }) => Outcome::Ok(Told::Got { value: value(line.value?)? }),
         (End::Ok, Ask::Put { .. }) => Outcome::Ok(Told::Put { offset: line.offset? }),
         (End::Ok, _) => Outcome::Ok(Told::Compared { offset: line.offset?, found: value(line.found?)? }),

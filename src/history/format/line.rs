@@ -1,8 +1,11 @@
 //! One line of our JSON: its keys, each read as what it must be.
 
+use std::borrow::Cow;
+
 use crate::history::format::edn::Cursor;
 use crate::history::format::names::{Form, Values};
-use crate::history::format::wrong::Bad;
+use crate::history::format::number::natural as natural_of;
+use crate::history::format::wrong::{Bad, Wrong};
 use crate::history::value;
 
 /// What an operation came to.
@@ -22,7 +25,7 @@ pub(in crate::history::format) enum End {
 
 /// One line.
 #[derive(Clone, Debug, Default)]
-pub(in crate::history::format) struct Line {
+pub(in crate::history::format) struct Line<'b> {
     /// Of the file, in its first line.
     pub(in crate::history::format) version: Option<u64>,
     /// Who asked.
@@ -32,7 +35,7 @@ pub(in crate::history::format) struct Line {
     /// When it was answered.
     pub(in crate::history::format) returned: Option<u64>,
     /// What was asked.
-    pub(in crate::history::format) f: Option<String>,
+    pub(in crate::history::format) f: Option<Cow<'b, str>>,
     /// What it came to.
     pub(in crate::history::format) end_of: Option<End>,
     /// Of which object.
@@ -56,53 +59,67 @@ pub(in crate::history::format) struct Line {
     /// Where a read ends.
     pub(in crate::history::format) next: Option<u64>,
     /// What was wrong with the answer.
-    pub(in crate::history::format) reason: Option<String>,
+    pub(in crate::history::format) reason: Option<Cow<'b, str>>,
 }
 
-impl Line {
+impl<'b> Line<'b> {
     /// Reads it, from brace to brace.
-    pub(in crate::history::format) fn read(cursor: &mut Cursor<'_>, values: &mut Values) -> Result<Line, Bad> {
+    pub(in crate::history::format) fn read(cursor: &mut Cursor<'b>, values: &mut Values) -> Result<Line<'b>, Bad> {
         let mut line = Line::default();
+        let mut seen = 0u32;
         cursor.pass();
-        while cursor.peek()? != Some(b'}') {
-            if cursor.peek()? != Some(b'"') {
+        while let Some(next) = cursor.peek()?.filter(|&next| next != b'}') {
+            if next != b'"' {
                 return Err(cursor.wrong("a key in quotes, or `}`"));
             }
+            let at = cursor.at();
             let key = cursor.string()?;
             if cursor.peek()? != Some(b':') {
                 return Err(cursor.wrong("`:` and a value"));
             }
             cursor.pass();
-            match &*key {
-                "kraftbed_history" => line.version = natural(cursor)?,
-                "client" => line.client = client(cursor)?,
-                "invoked" => line.invoked = natural(cursor)?,
-                "returned" => line.returned = natural(cursor)?,
-                "f" => line.f = Some(string(cursor)?),
-                "outcome" => line.end_of = Some(End::read(cursor)?),
-                "key" => line.key = Some(cursor.form(values)?),
-                "value" => line.value = Some(cursor.form(values)?),
-                "from" => {
-                    line.from_offset = natural(&mut cursor.clone()).ok().flatten();
-                    line.from = Some(cursor.form(values)?);
-                }
-                "to" => line.to = Some(cursor.form(values)?),
-                "found" => line.found = Some(cursor.form(values)?),
-                "values" => line.values = Some(log_values(cursor)?),
-                "offset" => line.offset = natural(cursor)?,
-                "end" => line.end = natural(cursor)?,
-                "next" => line.next = natural(cursor)?,
-                "reason" => line.reason = Some(string(cursor)?),
-                _ => cursor.skip()?,
+            let place = line.read_value(&key, cursor, values)?;
+            if seen & 1 << place != 0 && place != UNKNOWN {
+                return Err(Bad {
+                    at,
+                    wrong: Wrong::Twice { what: format!("the key \"{key}\" is twice in the line") },
+                });
             }
+            seen |= 1 << place;
+        }
+        if cursor.peek()?.is_none() {
+            return Err(cursor.wrong("a key in quotes, or `}`"));
         }
         cursor.pass();
         Ok(line)
     }
 
-    /// What was asked.
-    pub(in crate::history::format) fn name(&self) -> String {
-        self.f.clone().unwrap_or_default()
+    /// Reads what comes after a key; the answer is the number of that key.
+    fn read_value(&mut self, key: &str, cursor: &mut Cursor<'b>, values: &mut Values) -> Result<u32, Bad> {
+        let place = KEYS.iter().position(|&known| known == key).map_or(UNKNOWN, |place| place as u32);
+        match key {
+            "client" => self.client = client(cursor)?,
+            "invoked" => self.invoked = natural(cursor)?,
+            "returned" => self.returned = natural(cursor)?,
+            "f" => self.f = Some(string(cursor)?),
+            "outcome" => self.end_of = Some(End::read(cursor)?),
+            "key" => self.key = Some(cursor.form(values)?),
+            "value" => self.value = Some(cursor.form(values)?),
+            "from" => {
+                self.from_offset = natural(&mut cursor.clone()).ok().flatten();
+                self.from = Some(cursor.form(values)?);
+            }
+            "to" => self.to = Some(cursor.form(values)?),
+            "found" => self.found = Some(cursor.form(values)?),
+            "values" => self.values = Some(log_values(cursor, values)?),
+            "offset" => self.offset = natural(cursor)?,
+            "end" => self.end = natural(cursor)?,
+            "next" => self.next = natural(cursor)?,
+            "reason" => self.reason = Some(string(cursor)?),
+            "kraftbed_history" => self.version = natural(cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(place)
     }
 
     /// Appends of several values, tails, reads from an offset on.
@@ -120,7 +137,7 @@ impl End {
     fn read(cursor: &mut Cursor<'_>) -> Result<End, Bad> {
         cursor.peek()?;
         let at = cursor.at();
-        match string(cursor)?.as_str() {
+        match &*string(cursor)? {
             "ok" => Ok(End::Ok),
             "failed" => Ok(End::Failed),
             "open" => Ok(End::Open),
@@ -136,10 +153,10 @@ fn natural(cursor: &mut Cursor<'_>) -> Result<Option<u64>, Bad> {
     cursor.peek()?;
     let at = cursor.at();
     let token = cursor.token();
-    match std::str::from_utf8(token).ok().and_then(|token| token.parse().ok()) {
+    match natural_of(token) {
         Some(number) => Ok(Some(number)),
         None if token == b"null" => Ok(None),
-        None => Err(Cursor::new_at(cursor, at).wrong("a whole number")),
+        None => Err(Cursor::new_at(cursor, at).wrong("a whole number below 2^64, or null")),
     }
 }
 
@@ -157,22 +174,23 @@ fn client(cursor: &mut Cursor<'_>) -> Result<Option<u32>, Bad> {
     }
 }
 
-fn string(cursor: &mut Cursor<'_>) -> Result<String, Bad> {
+fn string<'b>(cursor: &mut Cursor<'b>) -> Result<Cow<'b, str>, Bad> {
     match cursor.peek()? {
-        Some(b'"') => Ok(cursor.string()?.into_owned()),
+        Some(b'"') => cursor.string(),
         _ => Err(cursor.wrong("a string")),
     }
 }
 
 /// `["c0-1", 7]`, or `[[4, "c0-1"], [5, 7]]`.
-fn log_values(cursor: &mut Cursor<'_>) -> Result<Vec<(u64, u64)>, Bad> {
+fn log_values(cursor: &mut Cursor<'_>, known: &Values) -> Result<Vec<(u64, u64)>, Bad> {
     let mut values = Vec::new();
     if cursor.peek()? != Some(b'[') {
         return Err(cursor.wrong("an array of values"));
     }
     cursor.pass();
-    while cursor.peek()? != Some(b']') {
-        if cursor.peek()? != Some(b'[') {
+    while let Some(next) = cursor.peek()?.filter(|&next| next != b']') {
+        cursor.allow(known.kept_bytes() + values.len() * 2 * size_of::<(u64, u64)>())?;
+        if next != b'[' {
             values.push((0, log_value(cursor)?));
             continue;
         }
@@ -185,6 +203,9 @@ fn log_values(cursor: &mut Cursor<'_>) -> Result<Vec<(u64, u64)>, Bad> {
         }
         cursor.pass();
         values.push((offset, value));
+    }
+    if cursor.peek()?.is_none() {
+        return Err(cursor.wrong("a value, or `]`"));
     }
     cursor.pass();
     Ok(values)
@@ -203,3 +224,27 @@ fn log_value(cursor: &mut Cursor<'_>) -> Result<u64, Bad> {
         _ => natural(cursor).ok().flatten().ok_or_else(|| wrong(cursor)),
     }
 }
+
+/// The number of all keys that are passed over.
+const UNKNOWN: u32 = 31;
+
+/// Keys that may stand in a line once.
+const KEYS: [&str; 17] = [
+    "index",
+    "client",
+    "invoked",
+    "returned",
+    "f",
+    "outcome",
+    "key",
+    "value",
+    "from",
+    "to",
+    "found",
+    "values",
+    "offset",
+    "end",
+    "next",
+    "reason",
+    "kraftbed_history",
+];

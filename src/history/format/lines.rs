@@ -37,15 +37,17 @@ use std::fmt::Write;
 
 use hashbrown::HashTable;
 
-use crate::history::format::edn::Cursor;
-use crate::history::format::intervals::{Interval, place};
+use crate::history::format::allowance::Allowance;
+use crate::history::format::edn::{Cursor, Syntax};
+use crate::history::format::intervals::{BYTES_PER_INTERVAL, Interval, place};
 use crate::history::format::keys;
 use crate::history::format::line::{End, Line};
+use crate::history::format::logs::append;
 use crate::history::format::names::{Form, NOTHING, Values};
-use crate::history::format::pair::{self, Keys, Kind, Said, bare, initial_of, say};
+use crate::history::format::pair::{self, Deed, Keys, Kind, Said, bare, initial_of, say};
 use crate::history::format::wrong::{Bad, Wrong};
 use crate::history::format::{Dialect, Subject};
-use crate::history::objects::{Action, Clock, NIL, ObjectHistory};
+use crate::history::objects::{Action, Clock, ObjectHistory};
 use crate::history::{Ask, ClientId, Model, Operation, Outcome, Told, value};
 use crate::time::Instant;
 
@@ -126,11 +128,14 @@ fn write_text(text: &str, line: &mut String) -> std::fmt::Result {
 }
 
 /// Reads a file; also how many operations were asked for.
-pub fn read(bytes: &[u8], model: Option<Model>, dialect: &Dialect) -> Result<(Subject, u64), Bad> {
-    let mut cursor = Cursor::new(bytes, 0);
-    let (mut log, mut objects) = (Log::default(), Vec::new());
-    let mut values = Values::default();
-    let (mut count, mut is_of_log) = (0, false);
+pub fn read<'b>(
+    bytes: &'b [u8],
+    model: Option<Model>,
+    dialect: &Dialect,
+    allowance: &'b Allowance<'b>,
+) -> Result<(Subject, u64), Bad> {
+    let mut cursor = Cursor::new(bytes, 0, Syntax::Json, allowance);
+    let mut lines = Lines::default();
     while let Some(next) = cursor.peek()? {
         if next != b'{' {
             return Err(
@@ -138,47 +143,81 @@ pub fn read(bytes: &[u8], model: Option<Model>, dialect: &Dialect) -> Result<(Su
             );
         }
         let at = cursor.at();
-        let line = Line::read(&mut cursor, &mut values)?;
+        let line = Line::read(&mut cursor, &mut lines.values)?;
+        lines.push(at, line)?;
+        cursor.allow(lines.kept_bytes())?;
+    }
+    let count = lines.count;
+    Ok((lines.subject(model, dialect)?, count))
+}
+
+/// What was read so far.
+#[derive(Debug, Default)]
+struct Lines {
+    log: Log,
+    /// Whether anything was done to a log.
+    is_of_log: bool,
+    objects: Vec<Object>,
+    values: Values,
+    count: u64,
+}
+
+impl Lines {
+    fn push(&mut self, at: usize, line: Line<'_>) -> Result<(), Bad> {
         match line.version {
-            Some(1) => continue,
+            Some(1) => return Ok(()),
             Some(version) => return Err(Bad { at, wrong: Wrong::UnknownVersion { version } }),
-            None => count += 1,
+            None => self.count += 1,
         }
         if line.returned.is_some_and(|returned| line.invoked.is_some_and(|invoked| returned < invoked)) {
             return Err(Bad { at, wrong: Wrong::Backwards });
         }
         if line.is_of_log() {
-            is_of_log = true;
-            log.push(line, at)?;
-        } else {
-            log.operations.extend(keys::operation(&line, &values));
-            objects.push((at, line));
+            self.is_of_log = true;
+            return self.log.push(line, at);
         }
+        if let Some(operation) = keys::operation(&line, &self.values) {
+            self.log.keep(operation);
+        }
+        let object = Object::of(at, &line, &mut self.values).map_err(|wrong| Bad { at, wrong })?;
+        self.objects.push(object);
+        Ok(())
     }
-    // Whoever says what it is about means that part alone.
-    let wants_log = model.is_none_or(|model| matches!(model, Model::Log | Model::Producer));
-    let wants_objects = model.is_none_or(|model| !matches!(model, Model::Log | Model::Producer));
-    let mismatch =
-        |name: String| Err(Bad { at: 0, wrong: Wrong::NotOfModel { name, model: model.unwrap_or(Model::Log) } });
-    let mut subject = Subject::default();
-    if wants_log && (is_of_log || objects.is_empty()) {
-        subject.log_model = Some(model.unwrap_or(Model::Log));
-        subject.log = log.operations;
-    } else if !wants_objects {
-        return mismatch(objects.first().map(|(_, line)| line.name()).unwrap_or_default());
-    } else if objects.is_empty() && is_of_log {
-        return mismatch("append".to_owned());
-    } else {
-        subject.log = log.operations;
+
+    fn kept_bytes(&self) -> usize {
+        self.log.kept_bytes + self.objects.len() * BYTES_PER_OBJECT + self.values.kept_bytes()
     }
-    if wants_objects && !objects.is_empty() {
-        let model = match model {
-            Some(model) => model,
-            None => model_of(&objects)?,
+
+    /// All of it. Whoever says what it is about means that part alone.
+    fn subject(self, model: Option<Model>, dialect: &Dialect) -> Result<Subject, Bad> {
+        let Lines { log, is_of_log, objects, values, .. } = self;
+        let wants_log = model.is_none_or(|model| matches!(model, Model::Log | Model::Producer));
+        let wants_objects = model.is_none_or(|model| !matches!(model, Model::Log | Model::Producer));
+        let mismatch = |at, name: &str| {
+            let (name, model) = (name.to_owned(), model.unwrap_or(Model::Log));
+            Err(Bad { at, wrong: Wrong::NotOfModel { name, model } })
         };
-        subject.objects = Some(Box::new(history(&objects, model, values, dialect)?));
+        let mut subject = Subject::default();
+        if wants_log && (is_of_log || objects.is_empty()) {
+            subject.log_model = Some(model.unwrap_or(Model::Log));
+        } else if let Some(first) = objects.first().filter(|_| !wants_objects) {
+            return mismatch(first.at as usize, first.deed.name());
+        } else if objects.is_empty() && is_of_log {
+            return mismatch(0, "append");
+        }
+        subject.log = log.operations;
+        if wants_objects && !objects.is_empty() {
+            let model = match model {
+                Some(model) => model,
+                None => {
+                    let deeds = objects.iter().map(|object| (object.at as usize, object.deed, object.is_whole));
+                    pair::model_of(&deeds.collect::<Vec<_>>())?
+                }
+            };
+            subject.objects = Some(Box::new(history(&objects, model, values, dialect)?));
+        }
+        Ok(subject)
     }
-    Ok((subject, count))
 }
 
 /// The operations of a log.
@@ -187,17 +226,26 @@ struct Log {
     operations: Vec<Operation>,
     /// Values that were appended.
     appended: HashTable<u64>,
+    kept_bytes: usize,
 }
 
 impl Log {
-    fn push(&mut self, line: Line, at: usize) -> Result<(), Bad> {
+    fn keep(&mut self, operation: Operation) {
+        self.kept_bytes += bytes_of(&operation);
+        self.operations.push(operation);
+    }
+
+    fn push(&mut self, line: Line<'_>, at: usize) -> Result<(), Bad> {
         let missing = |what| Bad { at, wrong: Wrong::Missing { what } };
         let end = line.end_of.ok_or_else(|| missing("\"outcome\""))?;
         let ask = match line.f.as_deref() {
             Some("append") => {
                 let values = line.values.as_deref().ok_or_else(|| missing("\"values\""))?;
                 let values: Vec<u64> = values.iter().map(|&(_, value)| value).collect();
-                values.iter().try_for_each(|&value| self.append(value)).map_err(|wrong| Bad { at, wrong })?;
+                values
+                    .iter()
+                    .try_for_each(|&value| append(&mut self.appended, value))
+                    .map_err(|wrong| Bad { at, wrong })?;
                 Ask::Append { values }
             }
             Some("tail") => Ask::Tail,
@@ -206,7 +254,9 @@ impl Log {
         let outcome = match (end, &ask) {
             (End::Failed, _) => Outcome::Failed,
             (End::Open, _) => Outcome::Open,
-            (End::Unreadable, _) => Outcome::Ok(Told::Unreadable { reason: line.reason.unwrap_or_default() }),
+            (End::Unreadable, _) => {
+                Outcome::Ok(Told::Unreadable { reason: line.reason.unwrap_or_default().into_owned() })
+            }
             (End::Refused, _) => {
                 return Err(Bad::expected(at, "ok, failed, open or unreadable of a log", "refused"));
             }
@@ -225,70 +275,92 @@ impl Log {
             return Err(missing("\"returned\""));
         }
         let client = ClientId(line.client.ok_or_else(|| missing("\"client\""))?);
-        self.operations.push(Operation { client, ask, invoked, returned, outcome });
-        Ok(())
-    }
-
-    fn append(&mut self, value: u64) -> Result<(), Wrong> {
-        if self.appended.find(spread(value), |&other| other == value).is_some() {
-            return Err(Wrong::AppendedTwice { value: value::name(value) });
-        }
-        self.appended.insert_unique(spread(value), value, |&value| spread(value));
+        self.keep(Operation { client, ask, invoked, returned, outcome });
         Ok(())
     }
 }
 
-fn model_of(objects: &[(usize, Line)]) -> Result<Model, Bad> {
-    let mut deeds = Vec::with_capacity(objects.len());
-    for (at, line) in objects {
-        deeds.push((*at, deed(*at, line)?, matches!(line.value, Some(Form::Row(..)))));
-    }
-    pair::model_of(&deeds)
+/// What an operation of a log takes.
+pub(in crate::history::format) fn bytes_of(operation: &Operation) -> usize {
+    let asked = if let Ask::Append { values } = &operation.ask { values.len() * BYTES_PER_APPENDED } else { 0 };
+    let told = match &operation.outcome {
+        Outcome::Ok(Told::Read { values, .. }) => size_of_val(&values[..]),
+        Outcome::Ok(Told::Unreadable { reason }) => reason.len(),
+        _ => 0,
+    };
+    size_of::<Operation>() + asked + told
 }
 
-fn deed(at: usize, line: &Line) -> Result<pair::Deed, Bad> {
-    let name = line.f.as_deref().ok_or(Bad { at, wrong: Wrong::Missing { what: "\"f\"" } })?;
-    pair::Deed::parse(name.as_bytes())
-        .ok_or_else(|| Bad { at, wrong: Wrong::UnknownOperation { name: name.to_owned() } })
+/// An operation on an object, as far as it can be understood without the model.
+#[derive(Clone, Copy, Debug)]
+struct Object {
+    at: u32,
+    deed: Deed,
+    /// Whether a whole set was read, or written.
+    is_whole: bool,
+    process: u32,
+    invoked: u64,
+    returned: Option<u64>,
+    key: Form,
+    saying: Saying,
+}
+
+/// What it says: at once, or what the dialect makes of it.
+#[derive(Clone, Copy, Debug)]
+enum Saying {
+    This(Action, Form),
+    Asked { given: Form, kind: Kind, told: Form },
+}
+
+impl Object {
+    fn of(at: usize, line: &Line<'_>, values: &mut Values) -> Result<Object, Wrong> {
+        let missing = |what| Wrong::Missing { what };
+        let name = line.f.as_deref().ok_or(missing("\"f\""))?;
+        let deed = Deed::parse(name.as_bytes()).filter(|_| !name.starts_with(':'));
+        let deed = deed.ok_or_else(|| Wrong::UnknownOperation { name: name.to_owned() })?;
+        Ok(Object {
+            at: at as u32,
+            deed,
+            is_whole: matches!(line.value, Some(Form::Row(..) | Form::Set(..))),
+            process: line.client.ok_or(missing("\"client\""))?,
+            invoked: line.invoked.ok_or(missing("\"invoked\""))?,
+            returned: line.returned,
+            key: line.key.unwrap_or(NOTHING),
+            saying: saying(deed, line, values)?,
+        })
+    }
 }
 
 /// The history of operations on objects.
-fn history(
-    objects: &[(usize, Line)],
-    model: Model,
-    mut values: Values,
-    dialect: &Dialect,
-) -> Result<ObjectHistory, Bad> {
+fn history(objects: &[Object], model: Model, mut values: Values, dialect: &Dialect) -> Result<ObjectHistory, Bad> {
     let mut history = ObjectHistory::new(model, Clock::Nanoseconds);
     let (mut keys, mut intervals) = (Keys::default(), Vec::with_capacity(objects.len()));
-    for (at, line) in objects {
-        let (at, deed) = (*at, deed(*at, line)?);
-        let missing = |what| Bad { at, wrong: Wrong::Missing { what } };
-        let process = line.client.ok_or_else(|| missing("\"client\""))?;
-        let invoked = line.invoked.ok_or_else(|| missing("\"invoked\""))?;
-        let (action, a, b, is_open) =
-            match said(deed, line, model, dialect, &mut values).map_err(|wrong| Bad { at, wrong })? {
-                Said::Did(action, a, b) => (action, a, b, false),
-                Said::MayDo(action, a, b) => (action, a, b, true),
-                Said::Failed => {
-                    history.dropped.failed += 1;
-                    continue;
-                }
-                Said::Nothing => {
-                    history.dropped.silent += 1;
-                    continue;
-                }
-            };
-        let returned = if is_open { None } else { Some(line.returned.ok_or_else(|| missing("\"returned\""))?) };
-        if returned.is_some_and(|returned| returned < invoked) {
-            return Err(Bad { at, wrong: Wrong::Backwards });
-        }
+    for object in objects {
+        let &Object { at, deed, process, invoked, returned, key, saying, .. } = object;
+        let at = at as usize;
+        let said = match saying {
+            Saying::This(action, a) => Ok(Said::Did(action, a, NOTHING)),
+            Saying::Asked { given, kind, told } => say(deed, given, Some((kind, told)), model, dialect, &values),
+        };
+        let (action, a, b, is_open) = match said.map_err(|wrong| Bad { at, wrong })? {
+            Said::Did(action, a, b) => (action, a, b, false),
+            Said::MayDo(action, a, b) => (action, a, b, true),
+            Said::Failed => {
+                history.dropped.failed += 1;
+                continue;
+            }
+            Said::Nothing => {
+                history.dropped.silent += 1;
+                continue;
+            }
+        };
+        let missing = Bad { at, wrong: Wrong::Missing { what: "\"returned\"" } };
+        let returned = if is_open { None } else { Some(returned.ok_or(missing)?) };
         let a = if action == Action::Elements { pair::list(&mut history, a, &mut values) } else { values.name_of(a) };
-        let key = line.key.map_or(NIL, |key| values.name_of(key));
-        let key = keys.key(key, &values, &mut history.keys);
+        let key = keys.key(values.name_of(key), &values, &mut history.keys);
         intervals.push(Interval { action, a, b: values.name_of(b), key, process, invoked, returned });
     }
-    history.initial = initial_of(model, dialect, &mut values);
+    history.initial = initial_of(model, dialect, Syntax::Json, &mut values)?;
     place(&mut history, &intervals);
     if history.entries.iter().any(|entry| entry.action == Action::Append) {
         bare(&mut history, &mut values)?;
@@ -297,7 +369,7 @@ fn history(
     Ok(history)
 }
 
-fn said(deed: pair::Deed, line: &Line, model: Model, dialect: &Dialect, values: &mut Values) -> Result<Said, Wrong> {
+fn saying(deed: Deed, line: &Line<'_>, values: &mut Values) -> Result<Saying, Wrong> {
     let missing = |what| Wrong::Missing { what };
     let kind = match line.end_of.ok_or(missing("\"outcome\""))? {
         End::Ok => Kind::Ok,
@@ -306,36 +378,38 @@ fn said(deed: pair::Deed, line: &Line, model: Model, dialect: &Dialect, values: 
         // It was told what nothing can have been there.
         End::Unreadable => {
             let reason = line.reason.as_deref().unwrap_or("what nothing could have answered");
-            return Ok(Said::Did(Action::Read, values.text(reason), NOTHING));
+            return Ok(Saying::This(Action::Read, values.text(reason)));
         }
     };
     let (given, told) = match deed {
-        pair::Deed::Cas => {
+        Deed::Cas => {
             let from = line.from.ok_or(missing("\"from\""))?;
             let to = line.to.ok_or(missing("\"to\""))?;
             match (line.end_of, line.found) {
                 // It was told what was there: that is a read.
-                (Some(End::Ok | End::Refused), Some(found)) if found != from => {
-                    return Ok(Said::Did(Action::Read, found, NOTHING));
+                (Some(End::Ok | End::Refused), Some(found)) if values.name_of(found) != values.name_of(from) => {
+                    return Ok(Saying::This(Action::Read, found));
                 }
-                (Some(End::Refused), _) => return Ok(Said::Did(Action::Refused, from, NOTHING)),
+                (Some(End::Refused), _) => return Ok(Saying::This(Action::Refused, from)),
                 _ => (values.row(&[from, to]), NOTHING),
             }
         }
-        pair::Deed::Contains => (line.value.ok_or(missing("\"value\""))?, line.found.unwrap_or(NOTHING)),
-        pair::Deed::Read | pair::Deed::Get | pair::Deed::Dequeue => {
+        Deed::Contains => (line.value.ok_or(missing("\"value\""))?, line.found.unwrap_or(NOTHING)),
+        Deed::Read | Deed::Get | Deed::Dequeue => {
             let told = line.value.unwrap_or(NOTHING);
             if kind == Kind::Ok && line.value.is_none() {
                 return Err(missing("\"value\""));
             }
             (NOTHING, told)
         }
-        pair::Deed::Acquire | pair::Deed::Release => (NOTHING, NOTHING),
+        Deed::Acquire | Deed::Release => (NOTHING, NOTHING),
         _ => (line.value.ok_or(missing("\"value\""))?, NOTHING),
     };
-    say(deed, given, Some((kind, told)), model, dialect, values)
+    Ok(Saying::Asked { given, kind, told })
 }
 
-fn spread(value: u64) -> u64 {
-    (value ^ value >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
+/// What an object takes, with its place in the history.
+const BYTES_PER_OBJECT: usize = size_of::<Object>() + BYTES_PER_INTERVAL;
+
+/// What a value that was appended takes, with its place in a table.
+const BYTES_PER_APPENDED: usize = 8 + 24;

@@ -3,6 +3,7 @@
 //! | format | looks like | file |
 //! |---|---|---|
 //! | [`Format::Edn`] | `{:process 0, :type :invoke, :f :read, :value nil}`, one after another or in a vector (Jepsen, Knossos) | [`jepsen`] |
+//! | [`Format::Edn`] | `{:process 0, :type :ok, :f :append, :value ["c0-1"], :offset 7}`: a log, as our export has it | [`logs`] |
 //! | [`Format::PorcupineKv`] | the same with `:key`, as Porcupine's key-value histories have it | [`jepsen`] |
 //! | [`Format::EtcdLog`] | `INFO  jepsen.util - 0 :invoke :read nil`, the lines of a Jepsen log | [`etcd`] |
 //! | [`Format::Columns`] | `client call return key kind a b ambiguous`, eight columns | [`columns`] |
@@ -16,6 +17,7 @@
 //! **Order.** Where a file is a sequence of events, their order in the file is their order. Where it gives two times for each
 //! operation, times decide, and of events at one time calls come first: intervals are closed.
 
+pub mod allowance;
 pub mod columns;
 pub mod edn;
 pub mod etcd;
@@ -25,16 +27,19 @@ pub mod jepsen;
 mod keys;
 mod line;
 pub mod lines;
+pub mod logs;
 pub mod names;
+mod number;
 pub mod pair;
 pub mod prefix;
 pub mod wrong;
 
-pub use import::import;
+pub use allowance::Allowance;
+pub use import::{format_of, import, import_within, is_value};
 pub use wrong::{ParseError, Wrong};
 
-use crate::history::objects::ObjectHistory;
-use crate::history::{Model, Operation};
+use crate::history::objects::{Entry, OPEN, ObjectHistory};
+use crate::history::{Model, Operation, Outcome};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +109,8 @@ pub struct Imported {
     pub dialect: Option<Dialect>,
     /// Operations that were asked for, those included that say nothing.
     pub operations: u64,
+    /// Bytes that the operations take, with the texts of their values.
+    pub kept_bytes: u64,
     /// The operations.
     pub subject: Subject,
 }
@@ -151,6 +158,18 @@ impl Format {
 }
 
 impl Imported {
+    /// How many answers there are that a verdict could rest on. Where there is none, any verdict would be an empty word.
+    pub fn answers(&self) -> u64 {
+        let Subject { objects, log, .. } = &self.subject;
+        // Our own runs write what was done by key into the log as well.
+        let is_alone = |operation: &&Operation| objects.is_none() || operation.ask.key().is_none();
+        let is_told = |operation: &&Operation| matches!(operation.outcome, Outcome::Ok(_));
+        let of_log = log.iter().filter(is_alone).filter(is_told).count();
+        let is_answered = |entry: &&Entry| entry.ret != OPEN;
+        let of_objects = objects.as_ref().map_or(0, |history| history.entries.iter().filter(is_answered).count());
+        (of_log + of_objects) as u64
+    }
+
     /// What it is about: mostly one thing.
     pub fn models(&self) -> Vec<Model> {
         let objects = self.subject.objects.as_ref().map(|history| history.model);

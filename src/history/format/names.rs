@@ -13,6 +13,8 @@ pub enum Form {
     One(Name),
     /// So many forms of the pool, from this one on.
     Row(u32, u32),
+    /// The same, of a set: single things in the order of their names.
+    Set(u32, u32),
 }
 
 /// What stands for no value at all.
@@ -56,27 +58,39 @@ impl Values {
         Form::Row(first, forms.len() as u32)
     }
 
-    /// The forms of a row; none of a single thing.
+    /// A set of things, which come in order.
+    pub fn set(&mut self, elements: impl Iterator<Item = Name>) -> Form {
+        let first = self.pool.len() as u32;
+        self.pool.extend(elements.map(Form::One));
+        Form::Set(first, self.pool.len() as u32 - first)
+    }
+
+    /// How much memory they take.
+    pub fn kept_bytes(&self) -> usize {
+        self.names.kept_bytes() + self.pool.len() * size_of::<Form>()
+    }
+
+    /// The forms of a row or a set; none of a single thing.
     pub fn forms(&self, form: Form) -> &[Form] {
         match form {
             Form::One(_) => &[],
-            Form::Row(first, count) => &self.pool[first as usize..(first + count) as usize],
+            Form::Row(first, count) | Form::Set(first, count) => &self.pool[first as usize..(first + count) as usize],
         }
     }
 
     /// Two things in a row.
     pub fn pair(&self, form: Form) -> Option<(Form, Form)> {
-        match self.forms(form) {
-            &[first, second] => Some((first, second)),
+        match (form, self.forms(form)) {
+            (Form::Row(..), &[first, second]) => Some((first, second)),
             _ => None,
         }
     }
 
-    /// The name of a form: a row is named by how it would be spelled.
+    /// The name of a form: a row or a set is named by how it would be spelled.
     pub fn name_of(&mut self, form: Form) -> Name {
         match form {
             Form::One(name) => name,
-            Form::Row(..) => {
+            Form::Row(..) | Form::Set(..) => {
                 let text = self.spelled(form);
                 self.names.name(&text)
             }
@@ -87,11 +101,30 @@ impl Values {
     pub fn spelled(&self, form: Form) -> String {
         match form {
             Form::One(name) => self.names.text(name).to_owned(),
-            Form::Row(..) => {
-                let forms: Vec<String> = self.forms(form).iter().map(|&form| self.spelled(form)).collect();
-                format!("[{}]", forms.join(" "))
-            }
+            Form::Row(..) | Form::Set(..) => self.spelled_within(form),
         }
+    }
+
+    /// A form as text within others, where it is to be seen where it ends: a text that could be taken for several things, or for
+    /// another one, is in quotes there.
+    pub fn spelled_within(&self, form: Form) -> String {
+        let mut out = String::new();
+        self.spell(form, &mut out);
+        out
+    }
+
+    fn spell(&self, form: Form, out: &mut String) {
+        let (open, close) = match form {
+            Form::One(name) => return spell_one(self.names.text(name), out),
+            Form::Row(..) => ("[", "]"),
+            Form::Set(..) => ("#{", "}"),
+        };
+        out.push_str(open);
+        for (place, &form) in self.forms(form).iter().enumerate() {
+            out.push_str(if place == 0 { "" } else { " " });
+            self.spell(form, out);
+        }
+        out.push_str(close);
     }
 
     /// For every name, that of the text without quotes; the text `nil`, which has none, is [`None`].
@@ -115,6 +148,26 @@ impl Values {
     }
 }
 
+fn spell_one(text: &str, out: &mut String) {
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    // What was named as a whole is spelled already.
+    let is_whole = text.starts_with(['[', '{', '#', '\\', ':']);
+    match quoted.or_else(|| Some(text).filter(|text| !is_whole && text.contains(ENDS_WITHIN))) {
+        None => out.push_str(text),
+        Some(bare) => {
+            out.push('"');
+            bare.chars().for_each(|letter| {
+                out.extend(Some('\\').filter(|_| matches!(letter, '"' | '\\')));
+                out.push(letter);
+            });
+            out.push('"');
+        }
+    }
+}
+
+/// Letters of a text at which it would end among others.
+const ENDS_WITHIN: [char; 14] = [' ', '\t', '\n', '\r', ',', ';', '(', ')', '[', ']', '{', '}', '"', '\\'];
+
 /// Whether a text could be taken for something else.
 fn looks_otherwise(text: &str) -> bool {
     match text.as_bytes().first() {
@@ -128,6 +181,29 @@ fn looks_otherwise(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_different_things_have_different_names() {
+        let mut values = Values::default();
+        let rows =
+            [&["a b"][..], &["a", "b"], &["1"], &["a\" \"b"], &["a", "[b]"], &["a", "b", ""], &["\\"], &["\"\\"]];
+        let mut names: Vec<Name> = Vec::new();
+        for texts in rows {
+            let forms: Vec<Form> = texts.iter().map(|text| values.text(text)).collect();
+            let row = values.row(&forms);
+            names.push(values.name_of(row));
+        }
+        let one = values.token("1");
+        let number = values.row(&[one]);
+        let within = values.row(&[number]);
+        let Form::One(one) = one else { panic!("a number is one thing") };
+        let set = values.set([one].into_iter());
+        names.extend([number, within, set].map(|form| values.name_of(form)));
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "{:?}", values.names);
+    }
 
     #[test]
     fn a_text_is_not_taken_for_a_number() {

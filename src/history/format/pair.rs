@@ -2,12 +2,15 @@
 
 use hashbrown::HashTable;
 
-use crate::history::Model;
+use crate::history::format::edn::Syntax;
+use crate::history::format::import::value;
 use crate::history::format::jepsen::is_reason;
+use crate::history::format::logs::LogEvent;
 use crate::history::format::names::{Form, NOTHING, Values};
 use crate::history::format::wrong::{Bad, Wrong, line_of, newlines};
 use crate::history::format::{Dialect, FailedCas, Hints, NilRead};
 use crate::history::objects::{Action, Clock, Entry, NIL, Name, Names, OPEN, ObjectHistory};
+use crate::history::{Model, Operation};
 
 /// What an event is of its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ pub enum Deed {
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
     /// Where it stands in the file.
-    pub at: usize,
+    pub at: u32,
     /// Whose.
     pub process: u32,
     /// What it is of its operation.
@@ -68,8 +71,8 @@ pub struct Event {
     pub key: Name,
     /// The value.
     pub value: Form,
-    /// When, in nanoseconds.
-    pub time: Option<u64>,
+    /// When, in nanoseconds, or [`UNTIMED`].
+    pub time: u64,
 }
 
 /// The events of a file.
@@ -79,6 +82,23 @@ pub struct Recording {
     pub events: Vec<Event>,
     /// Their values.
     pub values: Values,
+    /// What compare-and-sets that failed found, by the place of the event.
+    pub found: Vec<(u32, Form)>,
+    /// Events of a log; appends without a key are among the others as well, until it is known what they are.
+    pub logs: Vec<LogEvent>,
+    /// Whether anything can only be done to a log.
+    pub has_log: bool,
+    /// Whether the file says that it was exported from a run.
+    pub is_ours: bool,
+}
+
+impl Recording {
+    /// What they take, with the operations that they become.
+    pub fn kept_bytes(&self) -> usize {
+        let event = size_of::<Event>() + size_of::<Entry>() + size_of::<u64>();
+        let log_event = size_of::<LogEvent>() + size_of::<Operation>();
+        self.events.len() * event + self.logs.len() * log_event + self.values.kept_bytes()
+    }
 }
 
 /// What an operation says.
@@ -96,7 +116,7 @@ pub enum Said {
 
 /// The history of a file's events, and how many operations were asked for.
 pub fn pair(bytes: &[u8], recording: Recording, hints: &Hints, dialect: &Dialect) -> Result<(ObjectHistory, u64), Bad> {
-    let Recording { events, mut values } = recording;
+    let Recording { events, mut values, found, .. } = recording;
     let is_keyed = is_keyed(&events, &values);
     let model = match hints.model {
         Some(model) => model,
@@ -107,6 +127,7 @@ pub fn pair(bytes: &[u8], recording: Recording, hints: &Hints, dialect: &Dialect
         history: ObjectHistory::new(model, clock_of(&events)),
         is_keyed,
         dialect,
+        found: &found,
         open: Vec::new(),
         many: HashTable::new(),
         keys: Keys::default(),
@@ -115,15 +136,15 @@ pub fn pair(bytes: &[u8], recording: Recording, hints: &Hints, dialect: &Dialect
     let mut line = Lines { bytes, at: 0, line: 1 };
     for (index, event) in (0u32..).zip(&events) {
         let stamp = match pairing.history.clock {
-            Clock::Nanoseconds => event.time.unwrap_or(0),
-            _ => line.of(event.at),
+            Clock::Nanoseconds => event.time,
+            _ => line.of(event.at as usize),
         };
         pairing.history.stamps.push(stamp);
-        pairing.on_event(index, event, &events, &mut values).map_err(|wrong| Bad { at: event.at, wrong })?;
+        pairing.on_event(index, event, &events, &mut values).map_err(|wrong| Bad { at: event.at as usize, wrong })?;
     }
     pairing.close(&events, &mut values)?;
     let (mut history, operations) = (pairing.history, pairing.operations);
-    history.initial = initial_of(model, dialect, &mut values);
+    history.initial = initial_of(model, dialect, Syntax::Edn, &mut values)?;
     // Keys beside values are Porcupine's, whose values are texts: a key that is missing reads as the empty one.
     let has_keys = events.iter().any(|event| event.key != NIL);
     if history.entries.iter().any(|entry| entry.action == Action::Append) || model == Model::Kv && has_keys {
@@ -138,6 +159,7 @@ struct Pairing<'d> {
     history: ObjectHistory,
     is_keyed: bool,
     dialect: &'d Dialect,
+    found: &'d [(u32, Form)],
     /// The event and the entry under way, by process; of those with small numbers.
     open: Vec<Option<(u32, u32)>>,
     /// Of the others: process, event, entry.
@@ -155,7 +177,7 @@ impl Pairing<'_> {
             return match self.begin(event.process, index, entry) {
                 None => Ok(()),
                 Some(before) => {
-                    let line = line_of(self.bytes, events[before as usize].at);
+                    let line = line_of(self.bytes, events[before as usize].at as usize);
                     Err(Wrong::AsksTwice { process: event.process, line })
                 }
             };
@@ -178,7 +200,7 @@ impl Pairing<'_> {
         rest.sort();
         for (event, entry) in rest {
             let call = &events[event as usize];
-            self.fill(entry, event, call, None, values).map_err(|wrong| Bad { at: call.at, wrong })?;
+            self.fill(entry, event, call, None, values).map_err(|wrong| Bad { at: call.at as usize, wrong })?;
         }
         self.history.entries.retain(|entry| *entry != PLACEHOLDER);
         Ok(())
@@ -193,8 +215,20 @@ impl Pairing<'_> {
         values: &mut Values,
     ) -> Result<(), Wrong> {
         let (key, given) = self.unkeyed(call, values);
-        let answered = answer.map(|(_, event)| (event.kind, self.unkeyed(event, values).1));
-        let said = say(call.deed, given, answered, self.history.model, self.dialect, values)?;
+        let answered = match answer {
+            None => None,
+            Some((_, event)) => {
+                let (told_key, told) = self.unkeyed(event, values);
+                self.compare(call, (key, given), event.kind, (told_key, told), values)?;
+                Some((event.kind, told))
+            }
+        };
+        let found = answer.and_then(|(_, event)| self.found.binary_search_by_key(&event.at, |&(at, _)| at).ok());
+        let said = match found.filter(|_| Deed::Cas.models().contains(&self.history.model)) {
+            // It was told what was there: that is a read.
+            Some(place) => Said::Did(Action::Read, self.found[place].1, NOTHING),
+            None => say(call.deed, given, answered, self.history.model, self.dialect, values)?,
+        };
         let (action, a, b, ret) = match said {
             Said::Failed => {
                 self.history.dropped.failed += 1;
@@ -212,6 +246,29 @@ impl Pairing<'_> {
         let (b, process) = (values.name_of(b), call.process);
         self.history.entries[place as usize] = Entry { action, a, b, key, process, call: asked, ret };
         Ok(())
+    }
+
+    /// An answer of another key, or an acknowledgement of another value, is none to what was asked.
+    fn compare(
+        &self,
+        call: &Event,
+        (key, given): (Name, Form),
+        kind: Kind,
+        (told_key, told): (Name, Form),
+        values: &mut Values,
+    ) -> Result<(), Wrong> {
+        let is_other_key = told_key != NIL && told_key != key;
+        let is_other_value = kind == Kind::Ok && call.deed.is_echoed() && told != NOTHING && told != given;
+        let is_equal = !is_other_value || values.name_of(told) == values.name_of(given);
+        if is_equal && !is_other_key {
+            return Ok(());
+        }
+        let (line, name) = (line_of(self.bytes, call.at as usize), call.deed.name());
+        let spelled = |key: Name, form: Form| match key {
+            NIL => format!("{name} {}", values.spelled_within(form)),
+            _ => format!("{name} [{} {}]", values.spelled_within(Form::One(key)), values.spelled_within(form)),
+        };
+        Err(Wrong::OtherValue { asked: spelled(key, given), answered: spelled(told_key, told), line })
     }
 
     /// The key of an event, by the name of its value, and what is left of the value.
@@ -345,11 +402,11 @@ fn is_keyed(events: &[Event], values: &Values) -> bool {
 fn model_of_events(events: &[Event], values: &Values, is_keyed: bool) -> Result<Model, Bad> {
     let is_row = |event: &Event| {
         let value = values.pair(event.value).filter(|_| is_keyed).map_or(event.value, |(_, value)| value);
-        event.kind == Kind::Ok && matches!(value, Form::Row(..))
+        event.kind == Kind::Ok && !matches!(value, Form::One(_))
     };
     // An answer says no more of the model than its call, but for what was read.
     let is_telling = |event: &&Event| event.kind == Kind::Invoke || event.kind == Kind::Ok && event.deed == Deed::Read;
-    let deeds = events.iter().filter(is_telling).map(|event| (event.at, event.deed, is_row(event)));
+    let deeds = events.iter().filter(is_telling).map(|event| (event.at as usize, event.deed, is_row(event)));
     model_of(&deeds.collect::<Vec<_>>())
 }
 
@@ -383,7 +440,7 @@ pub fn model_of(deeds: &[(usize, Deed, bool)]) -> Result<Model, Bad> {
 }
 
 fn clock_of(events: &[Event]) -> Clock {
-    let has_times = !events.is_empty() && events.iter().all(|event| event.time.is_some());
+    let has_times = !events.is_empty() && events.iter().all(|event| event.time != UNTIMED);
     if has_times { Clock::Nanoseconds } else { Clock::Lines }
 }
 
@@ -422,11 +479,14 @@ impl Keys {
 }
 
 /// What the dialect's registers hold at first.
-pub fn initial_of(model: Model, dialect: &Dialect, values: &mut Values) -> Name {
-    match (model, dialect.initial.as_str()) {
-        (Model::Queue | Model::Set | Model::Lock, _) | (_, "nil" | "null") => NIL,
-        (_, text) => values.names.name(text),
+pub fn initial_of(model: Model, dialect: &Dialect, syntax: Syntax, values: &mut Values) -> Result<Name, Bad> {
+    if matches!(model, Model::Queue | Model::Set | Model::Lock) {
+        return Ok(NIL);
     }
+    let text = &dialect.initial;
+    let wrong = || Bad { at: 0, wrong: Wrong::Initial { text: format!("`{text}`") } };
+    let form = value(text, syntax, values).ok_or_else(wrong)?;
+    Ok(values.name_of(form))
 }
 
 /// Counts lines as it goes.
@@ -458,31 +518,51 @@ impl Kind {
 }
 
 impl Deed {
-    const ALL: [(Deed, &'static str); 13] = [
-        (Deed::Read, "read"),
-        (Deed::Write, "write"),
-        (Deed::Cas, "cas"),
-        (Deed::Get, "get"),
-        (Deed::Put, "put"),
-        (Deed::Append, "append"),
-        (Deed::Enqueue, "enqueue"),
-        (Deed::Dequeue, "dequeue"),
-        (Deed::Add, "add"),
-        (Deed::Remove, "remove"),
-        (Deed::Contains, "contains"),
-        (Deed::Acquire, "acquire"),
-        (Deed::Release, "release"),
-    ];
+    /// Whether an answer repeats what was asked, or says nothing.
+    fn is_echoed(self) -> bool {
+        match self {
+            Deed::Write | Deed::Cas | Deed::Put | Deed::Append | Deed::Enqueue | Deed::Add | Deed::Remove => true,
+            Deed::Read | Deed::Get | Deed::Dequeue | Deed::Contains | Deed::Acquire | Deed::Release => false,
+        }
+    }
 
     /// The deed of that name, with or without the colon of a keyword.
     pub fn parse(name: &[u8]) -> Option<Deed> {
-        let name = name.strip_prefix(b":").unwrap_or(name);
-        Deed::ALL.into_iter().find(|(_, other)| other.as_bytes() == name).map(|(deed, _)| deed)
+        Some(match name.strip_prefix(b":").unwrap_or(name) {
+            b"read" => Deed::Read,
+            b"write" => Deed::Write,
+            b"cas" => Deed::Cas,
+            b"get" => Deed::Get,
+            b"put" => Deed::Put,
+            b"append" => Deed::Append,
+            b"enqueue" => Deed::Enqueue,
+            b"dequeue" => Deed::Dequeue,
+            b"add" => Deed::Add,
+            b"remove" => Deed::Remove,
+            b"contains" => Deed::Contains,
+            b"acquire" => Deed::Acquire,
+            b"release" => Deed::Release,
+            _ => return None,
+        })
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        Deed::ALL[self as usize].1
+        match self {
+            Deed::Read => "read",
+            Deed::Write => "write",
+            Deed::Cas => "cas",
+            Deed::Get => "get",
+            Deed::Put => "put",
+            Deed::Append => "append",
+            Deed::Enqueue => "enqueue",
+            Deed::Dequeue => "dequeue",
+            Deed::Add => "add",
+            Deed::Remove => "remove",
+            Deed::Contains => "contains",
+            Deed::Acquire => "acquire",
+            Deed::Release => "release",
+        }
     }
 
     /// What it can be done to; what it is usually done to first.
@@ -499,6 +579,9 @@ impl Deed {
         }
     }
 }
+
+/// The time of an event that has none.
+pub const UNTIMED: u64 = u64::MAX;
 
 /// An operation that has not ended, or says nothing.
 const PLACEHOLDER: Entry = Entry { action: Action::Read, a: NIL, b: NIL, key: NIL, process: 0, call: OPEN, ret: 0 };

@@ -8,7 +8,8 @@
 
 use hashbrown::HashTable;
 
-use crate::history::format::wrong::Wrong;
+use crate::history::format::allowance::Allowance;
+use crate::history::format::wrong::{Bad, Wrong};
 use crate::history::{Ask, ClientId, Operation, Outcome, Told};
 use crate::time::Instant;
 
@@ -38,8 +39,8 @@ pub struct Row {
 }
 
 /// The history of these rows.
-pub fn operations(rows: &[Row]) -> Result<Vec<Operation>, Wrong> {
-    let mut filling = Filling::new(rows)?;
+pub fn operations(rows: &[Row], allowance: &Allowance<'_>) -> Result<Vec<Operation>, Bad> {
+    let mut filling = Filling::new(rows, allowance)?;
     filling.check_reads()?;
     filling.fill_the_rest();
     let mut operations: Vec<Operation> = rows.iter().map(operation).collect();
@@ -69,6 +70,7 @@ fn operation(row: &Row) -> Operation {
 
 struct Filling<'r> {
     rows: &'r [Row],
+    allowance: &'r Allowance<'r>,
     /// Value by offset.
     log: Vec<Option<u64>>,
     /// Rows of appends that may have happened, by call.
@@ -80,9 +82,10 @@ struct Filling<'r> {
 }
 
 impl<'r> Filling<'r> {
-    fn new(rows: &'r [Row]) -> Result<Filling<'r>, Wrong> {
+    fn new(rows: &'r [Row], allowance: &'r Allowance<'r>) -> Result<Filling<'r>, Bad> {
         let mut known: HashTable<u64> = HashTable::new();
-        let mut filling = Filling { rows, log: Vec::new(), open: Vec::new(), wrong: Vec::new(), found: Vec::new() };
+        let mut filling =
+            Filling { rows, allowance, log: Vec::new(), open: Vec::new(), wrong: Vec::new(), found: Vec::new() };
         let appends = rows.iter().filter(|row| matches!(row.deed, Deed::Append { .. })).count() as u64;
         for (index, row) in rows.iter().enumerate() {
             match row.deed {
@@ -104,7 +107,7 @@ impl<'r> Filling<'r> {
             if let Deed::Append { value, .. } = row.deed {
                 let spread = |value: u64| value.wrapping_mul(MULTIPLIER);
                 if known.find(spread(value), |&other| other == value).is_some() {
-                    return Err(Wrong::AppendedTwice { value: value.to_string() });
+                    return Err(Bad { at: row.at, wrong: Wrong::AppendedTwice { value: value.to_string() } });
                 }
                 known.insert_unique(spread(value), value, |&value| spread(value));
             }
@@ -114,8 +117,8 @@ impl<'r> Filling<'r> {
     }
 
     /// Goes up through the tail reads with the hash of what is below.
-    fn check_reads(&mut self) -> Result<(), Wrong> {
-        let is_wrong = |index: usize| self.wrong.iter().any(|&(wrong, _)| wrong == index);
+    fn check_reads(&mut self) -> Result<(), Bad> {
+        let is_wrong = |index: usize| self.wrong.binary_search_by_key(&index, |&(wrong, _)| wrong).is_ok();
         let tail = |(index, row): (usize, &Row)| match row.deed {
             Deed::Tail { end: Some(end), hash } if !is_wrong(index) => Some((end, index, hash)),
             _ => None,
@@ -128,21 +131,21 @@ impl<'r> Filling<'r> {
             let holes: Vec<usize> = (from..end as usize).filter(|&offset| self.log[offset].is_none()).collect();
             let mut tries = TRIES_MAX;
             if holes.len() > HOLES_MAX && holes.len() <= self.open.len() {
-                return Err(Wrong::TooManyHoles { end });
+                return Err(Bad { at: self.rows[index].at, wrong: Wrong::TooManyHoles { end } });
             }
-            match self.try_holes(&holes, (from, end as usize, below), hash, index, &mut tries) {
+            match self.try_holes(&holes, (from, end as usize, below), hash, index, &mut tries)? {
                 Some(true) => (from, below) = (end as usize, hash),
                 Some(false) => {
                     let reason = format!("values below offset {end} that do not hash to {}", hash as i64);
                     self.wrong.push((index, reason));
                 }
-                None => return Err(Wrong::TooManyHoles { end }),
+                None => return Err(Bad { at: self.rows[index].at, wrong: Wrong::TooManyHoles { end } }),
             }
         }
         Ok(())
     }
 
-    /// Tries all values of unknown outcome in the holes. `None` if that are too many.
+    /// Tries all values of unknown outcome in the holes. `None` inside if that are too many.
     fn try_holes(
         &mut self,
         holes: &[usize],
@@ -150,15 +153,19 @@ impl<'r> Filling<'r> {
         hash: u64,
         read: usize,
         tries: &mut usize,
-    ) -> Option<bool> {
-        *tries = tries.checked_sub(1)?;
+    ) -> Result<Option<bool>, Bad> {
+        self.allowance.check(self.rows[read].at, 0)?;
         if holes.len() > self.open.len() {
-            return Some(false);
+            return Ok(Some(false));
+        }
+        let is_last = holes.is_empty();
+        match tries.checked_sub(if is_last { end - from + 1 } else { 1 }) {
+            Some(rest) => *tries = rest,
+            None => return Ok(None),
         }
         let Some((&hole, rest)) = holes.split_first() else {
-            *tries = tries.checked_sub(end - from)?;
             let values = self.log[from..end].iter().flatten();
-            return Some(values.fold(below, |hash, &value| next(hash, value)) == hash);
+            return Ok(Some(values.fold(below, |hash, &value| next(hash, value)) == hash));
         };
         for place in 0..self.open.len() {
             let row = self.open[place];
@@ -168,14 +175,17 @@ impl<'r> Filling<'r> {
                 continue;
             }
             self.log[hole] = Some(value);
-            if self.try_holes(rest, (from, end, below), hash, read, tries)? {
-                self.found.push((read, hole as u64, value));
-                self.open.retain(|&other| other != row);
-                return Some(true);
+            match self.try_holes(rest, (from, end, below), hash, read, tries)? {
+                Some(true) => {
+                    self.found.push((read, hole as u64, value));
+                    self.open.retain(|&other| other != row);
+                    return Ok(Some(true));
+                }
+                Some(false) => self.log[hole] = None,
+                None => return Ok(None),
             }
-            self.log[hole] = None;
         }
-        Some(false)
+        Ok(Some(false))
     }
 
     /// Above the last read nobody knows which value fills a hole: the earliest do, if any can.
@@ -210,6 +220,9 @@ impl<'r> Filling<'r> {
 pub fn next(hash: u64, value: u64) -> u64 {
     (hash.rotate_left(5) ^ value).wrapping_mul(MULTIPLIER)
 }
+
+/// What a row takes, with the operation that it becomes and its place in the log.
+pub const BYTES_PER_ROW: usize = size_of::<Row>() + size_of::<Operation>() + 64;
 
 /// FxHash's.
 const MULTIPLIER: u64 = 0x517c_c1b7_2722_0a95;

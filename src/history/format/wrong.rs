@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::history::Model;
+use crate::history::engine::Exhausted;
 
 /// A file that is no history, or not one that can be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,14 @@ pub enum Wrong {
     TooManyHoles { end: u64 },
     /// The text "nil" where texts grow: it could not be told from nothing.
     TextNil,
+    /// What may stand once only stands there again.
+    Twice { what: String },
+    /// It was done to another value than was asked.
+    OtherValue { asked: String, answered: String, line: usize },
+    /// What registers hold at first is no value.
+    Initial { text: String },
+    /// Nothing is wrong as far as it was read, which is not to the end.
+    Exhausted(Exhausted),
 }
 
 /// What is wrong, and how many bytes into the file.
@@ -64,6 +73,16 @@ pub struct Bad {
     pub at: usize,
     /// What.
     pub wrong: Wrong,
+}
+
+impl ParseError {
+    /// What was exhausted, where the file was only not read to its end.
+    pub fn exhausted(&self) -> Option<Exhausted> {
+        match self.wrong {
+            Wrong::Exhausted(what) => Some(what),
+            _ => None,
+        }
+    }
 }
 
 impl Bad {
@@ -130,6 +149,14 @@ impl fmt::Display for Wrong {
             Wrong::TooManyHoles { end } => {
                 write!(f, "too many values of unknown outcome may stand below offset {end} to tell which the hash means")
             }
+            Wrong::Twice { what } => f.write_str(what),
+            Wrong::OtherValue { asked, answered, line } => {
+                write!(f, "expected {asked}, as was asked in line {line}, or nil; found {answered}")
+            }
+            Wrong::Initial { text } => {
+                write!(f, "--initial: expected one value as the history would write it, such as 0, nil or \"a\"; found {text}")
+            }
+            Wrong::Exhausted(what) => write!(f, "{} exhausted here", what.name()),
             Wrong::TextNil => f.write_str("the text \"nil\" cannot be told from nothing"),
         }
     }

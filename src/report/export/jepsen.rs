@@ -2,8 +2,15 @@
 //!
 //! Times are nanoseconds. What nobody knows the end of is `:info`, and its process never acts again. Faults are the
 //! `:nemesis`'s. Keys are registers: `:read`, `:write` and `:cas` with `[key value]`, as `jepsen.independent` has them; a
-//! compare-and-set that found something else is `:fail`. The log has `:append` (its values, and `:offset` once it is there),
-//! `:tail` (the end) and `:poll` (`:from` an offset: pairs of offset and value, and `:next`).
+//! compare-and-set that found something else is `:fail`, with `:error [:found value]`. The log has `:append` (its values, and
+//! `:offset` once it is there), `:tail` (the end) and `:poll` (`:from` an offset: pairs of offset and value, and `:next`).
+//!
+//! An answer that nothing could have given is `:ok` with `:unreadable` instead of what was read. A write has no such answer: nobody
+//! knows what became of it (`:info`), and a read beside it is answered `[key :unreadable]`, which nobody ever wrote. So every
+//! checker of registers refuses it.
+//!
+//! `kraftbed check` reads it back and comes to the verdict that it has on `history.jsonl`. The first line says whose it is: that
+//! reads of nil are observations, and that values are appended to one log. `:client` says which processes are one client.
 //!
 //! Left out: everything that is no client's and no fault.
 
@@ -15,22 +22,38 @@ use crate::trace::{Event, EventKind};
 
 /// The history of a trace.
 pub fn export(events: &[Event]) -> String {
-    let mut out = String::new();
+    let mut lines = Lines::default();
+    lines.add(0, ":type :info, :process :nemesis, :f :kraftbed-history, :value 1");
     let mut processes = Processes::new(events);
-    let mut index = 0;
     for event in events {
-        let told = match (&event.kind, processes.step(event)) {
-            (_, Some(step)) => of_client(&step),
+        match (&event.kind, processes.step(event)) {
+            (_, Some(step)) => {
+                lines.add(event.at.0, &of_client(&step));
+                if let Some(refuted) = refuted(&step, &mut processes) {
+                    refuted.iter().for_each(|told| lines.add(event.at.0, told));
+                }
+            }
             (EventKind::Fault { kind, what }, None) => {
                 let f = kind.map_or("script".to_owned(), |kind| kind.name().replace('_', "-"));
-                format!(":type :info, :process :nemesis, :f :{f}, :value {}", text(what))
+                lines.add(event.at.0, &format!(":type :info, :process :nemesis, :f :{f}, :value {}", text(what)));
             }
-            _ => continue,
-        };
-        writeln!(out, "{{:index {index}, :time {}, {told}}}", event.at.0).expect(WRITES);
-        index += 1;
+            _ => {}
+        }
     }
-    out
+    lines.out
+}
+
+#[derive(Default)]
+struct Lines {
+    out: String,
+    index: usize,
+}
+
+impl Lines {
+    fn add(&mut self, time: u64, told: &str) {
+        writeln!(self.out, "{{:index {}, :time {time}, {told}}}", self.index).expect(WRITES);
+        self.index += 1;
+    }
 }
 
 fn of_client(step: &Step<'_>) -> String {
@@ -42,7 +65,35 @@ fn of_client(step: &Step<'_>) -> String {
         (Moment::Over, Outcome::Failed) => ("fail", asked, String::new()),
         (Moment::Over, Outcome::Ok(told)) => answered(&operation.ask, told, asked),
     };
-    format!(":type :{kind}, :process {process}, :f :{f}, :value {value}{more}")
+    let client = operation.client;
+    format!(":type :{kind}, :process {process}, :client {client}, :f :{f}, :value {value}{more}")
+}
+
+/// A read of what nobody ever wrote, by another process, after a write whose answer nothing could have given.
+fn refuted(step: &Step<'_>, processes: &mut Processes) -> Option<[String; 2]> {
+    let Step { moment: Moment::Over, operation, .. } = step else { return None };
+    let key = operation.ask.key().filter(|_| is_impossible(&operation.ask, &operation.outcome))?;
+    let is_read = matches!(operation.ask, Ask::Get { .. });
+    let process = (!is_read).then(|| processes.another())?;
+    let client = operation.client;
+    let read =
+        |kind, value| format!(":type :{kind}, :process {process}, :client {client}, :f :read, :value [{key} {value}]");
+    Some([read("invoke", "nil"), read("ok", ":unreadable")])
+}
+
+/// Whether nothing could have answered that.
+fn is_impossible(ask: &Ask, outcome: &Outcome) -> bool {
+    match (outcome, ask) {
+        (Outcome::Ok(Told::Unreadable { .. }), _) => true,
+        (Outcome::Ok(Told::Appended { .. }), Ask::Append { .. })
+        | (Outcome::Ok(Told::Tail { .. }), Ask::Tail)
+        | (Outcome::Ok(Told::Read { .. }), Ask::Read { .. })
+        | (Outcome::Ok(Told::Got { .. }), Ask::Get { .. })
+        | (Outcome::Ok(Told::Put { .. }), Ask::Put { .. })
+        | (Outcome::Ok(Told::Compared { .. }), Ask::Cas { .. })
+        | (Outcome::Failed | Outcome::Open, _) => false,
+        (Outcome::Ok(_), _) => true,
+    }
 }
 
 /// The name of what was asked, and its value.
@@ -60,9 +111,11 @@ fn asked(ask: &Ask) -> (&'static str, String) {
 /// How a map says that it was answered: its type, its value, and what follows.
 fn answered(ask: &Ask, told: &Told, asked: String) -> (&'static str, String, String) {
     match (told, ask) {
-        (Told::Appended { offset }, _) | (Told::Put { offset }, _) => ("ok", asked, format!(", :offset {offset}")),
-        (Told::Tail { end }, _) => ("ok", end.to_string(), String::new()),
-        (Told::Read { values, next }, _) => {
+        (Told::Appended { offset }, Ask::Append { .. }) | (Told::Put { offset }, Ask::Put { .. }) => {
+            ("ok", asked, format!(", :offset {offset}"))
+        }
+        (Told::Tail { end }, Ask::Tail) => ("ok", end.to_string(), String::new()),
+        (Told::Read { values, next }, Ask::Read { .. }) => {
             let pairs = values.iter().map(|(offset, value)| format!("[{offset} {}]", name(*value)));
             ("ok", list(pairs), format!(", :next {next}"))
         }
@@ -70,12 +123,18 @@ fn answered(ask: &Ask, told: &Told, asked: String) -> (&'static str, String, Str
         (Told::Compared { offset, found }, Ask::Cas { from, .. }) if found == from => {
             ("ok", asked, format!(", :offset {offset}"))
         }
-        (Told::Compared { found, .. }, _) => ("fail", asked, format!(", :error [:found {}]", held(*found))),
-        // Nothing could have answered this, and no checker may pass it: it was answered, and not with what was asked for.
-        (Told::Got { .. } | Told::Unreadable { .. }, _) => {
-            let value = ask.key().map_or(":unreadable".to_owned(), |key| format!("[{key} :unreadable]"));
+        (Told::Compared { found, .. }, Ask::Cas { .. }) => {
+            ("fail", asked, format!(", :error [:found {}]", held(*found)))
+        }
+        // Nothing could have answered this.
+        (told, ask) => {
             let reason = if let Told::Unreadable { reason } = told { reason.as_str() } else { "another answer" };
-            ("ok", value, format!(", :error {}", text(reason)))
+            let error = format!(", :error {}", text(reason));
+            match ask {
+                Ask::Put { .. } | Ask::Cas { .. } => ("info", asked, error),
+                Ask::Get { key } => ("ok", format!("[{key} :unreadable]"), error),
+                Ask::Append { .. } | Ask::Tail | Ask::Read { .. } => ("ok", ":unreadable".to_owned(), error),
+            }
         }
     }
 }

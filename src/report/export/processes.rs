@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{ClientId, Operation, Outcome};
+use crate::history::{Ask, ClientId, Operation, Outcome, Told};
 use crate::trace::{Event, EventKind};
 
 /// What an event of an operation is.
@@ -63,17 +63,31 @@ impl Processes {
         let index = *index;
         let idle = self.idle.entry(operation.client).or_default();
         if let Some(process) = self.busy.remove(&index) {
-            if operation.outcome != Outcome::Open {
+            // A write that got no answer that it can have had is not over, either.
+            let is_over = match (&operation.outcome, &operation.ask) {
+                (Outcome::Open, _) => false,
+                (Outcome::Ok(told), Ask::Put { .. } | Ask::Cas { .. }) => {
+                    matches!(told, Told::Put { .. } | Told::Compared { .. })
+                }
+                _ => true,
+            };
+            if is_over {
                 idle.insert(process);
             }
             return Some(Step { moment: Moment::Over, process, index, operation, event });
         }
-        let process = idle.pop_first().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        });
+        let process = match idle.pop_first() {
+            Some(process) => process,
+            None => self.another(),
+        };
         self.busy.insert(index, process);
         Some(Step { moment: Moment::Asked, process, index, operation, event })
+    }
+
+    /// A process that nobody has been.
+    pub fn another(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
     }
 
     /// The operations that are under way, by number, with their processes.
