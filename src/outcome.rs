@@ -75,9 +75,14 @@ impl Outcome {
 /// The property and the message with every number replaced by `N`, lists of numbers by one. Faults are left out on
 /// purpose: a swarm switches on what has nothing to do with a failure, and one bug would fall apart into many groups.
 pub fn signature(violation: &Violation) -> String {
-    let mut text = format!("{}: ", violation.property);
+    signature_of(violation.property, &violation.message)
+}
+
+/// The same, of a violation that was written down.
+pub fn signature_of(property: &str, message: &str) -> String {
+    let mut text = format!("{property}: ");
     let mut number = String::new();
-    for c in violation.message.chars().chain(std::iter::once('\0')) {
+    for c in message.chars().chain(std::iter::once('\0')) {
         if c.is_ascii_alphanumeric() {
             number.push(c);
             continue;

@@ -45,6 +45,7 @@ pub fn of(result: &Sweep, options: &SweepOptions, replay: &dyn Fn(&Named, u64) -
         maker: maker(options),
         scenarios: options.scenarios.iter().map(swept).collect(),
         shards: vec![shard],
+        is_joined: false,
         runs,
         failures: result.failures.iter().map(|failure| (failure.signature.clone(), told(failure))).collect(),
         totals: Totals { messages: result.messages, operations: result.operations, virtual_time: result.virtual_time },
@@ -86,14 +87,18 @@ pub fn write(index: &Index, folder: &Path) -> Result<(), WriteError> {
     put(&folder.join(HTML), html::page(index).as_bytes())
 }
 
-/// Reads the index that is in a folder, or in its folder `sweep`. Failures' folders are named as seen from `seen_from`.
-pub fn read(folder: &Path, seen_from: &Path) -> Result<Index, String> {
+/// The index that is in a folder, or in its folder `sweep`.
+pub fn find(folder: &Path) -> Result<PathBuf, String> {
     let places = [folder.to_owned(), folder.join(SWEEP)];
-    let Some(place) = places.iter().find(|place| place.join(JSON).is_file()) else {
-        return Err(format!("{}: found no {JSON}, there or in {SWEEP}/", folder.display()));
-    };
-    let file = place.join(JSON);
-    let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let files = places.iter().map(|place| place.join(JSON));
+    let wrong = || format!("{}: found no {JSON}, there or in {SWEEP}/", folder.display());
+    files.into_iter().find(|file| file.is_file()).ok_or_else(wrong)
+}
+
+/// Reads an index. Failures' folders are named as seen from `seen_from`.
+pub fn read(file: &Path, seen_from: &Path) -> Result<Index, String> {
+    let place = file.parent().unwrap_or(Path::new("."));
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut index = json::read(&text).map_err(|error| format!("{} {error}", file.display()))?;
     for failure in index.failures.values_mut() {
         failure.folder = failure.folder.take().map(|told| relative(seen_from, &place.join(told)));

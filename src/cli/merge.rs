@@ -11,6 +11,7 @@ use crate::report::junit;
 
 /// Arguments of `merge`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Folders with the sweep.json of a shard, in them or in their folder `sweep`.
     #[arg(required = true, value_name = "DIR")]
@@ -26,11 +27,18 @@ pub struct Arguments {
 /// Joins them; the end is that of one sweep of all their runs.
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let mut parts = Vec::new();
+    let mut files = Vec::new();
     for shard in &arguments.shards {
-        parts.push((shard.display().to_string(), index::read(shard, &arguments.output)?));
+        let file = index::find(shard)?;
+        parts.push((shard.display().to_string(), index::read(&file, &arguments.output)?));
+        files.push(file);
     }
-    let shards = parts.len();
     let joined = join(parts)?;
+    let written = [index::JSON, index::HTML].map(|file| arguments.output.join(file));
+    written.iter().try_for_each(|file| results::apart(file, &files))?;
+    if let Some(junit) = &arguments.junit {
+        results::apart(junit, &[&files[..], &written].concat())?;
+    }
     index::write(&joined, &arguments.output)?;
     if let Some(file) = &arguments.junit {
         results::put(file, junit::document(&junit::suites(&joined)).as_bytes())?;
@@ -42,16 +50,22 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     for what in joined.never_exercised() {
         say(format_args!("never exercised: {what}"))?;
     }
-    for share in joined.missing_shares() {
-        say(format_args!("missing: {share}"))?;
+    if let Some(missing) = joined.missing_words() {
+        say(format_args!("missing: {missing}"))?;
     }
     let exit = joined.exit();
     let failed = joined.count(Exit::Violated) + joined.count(Exit::NoProgress);
     let (runs, passed, undecided) = (joined.runs.len(), joined.count(Exit::Passed), joined.count(Exit::Undecided));
     let cut = if joined.is_partial() { ", cut short" } else { "" };
-    say(format_args!("{runs} runs of {shards} shards: {passed} passed, {failed} failed, {undecided} undecided{cut}"))?;
+    let (shards, shares) = (joined.shards.len(), joined.shares());
+    say(format_args!(
+        "{runs} runs of {shards} of {shares} shares: {passed} passed, {failed} failed, {undecided} undecided{cut}"
+    ))?;
     say(format_args!("index: {}", arguments.output.join(index::HTML).display()))?;
     say(format_args!("digest 0x{:016x}", joined.digest()))?;
     say(exit.word().to_uppercase())?;
     Ok(exit)
 }
+
+const AFTER_HELP: &str = "\
+Exit codes: those of one sweep of all the runs; and 7 where all of them passed, and a share is missing.";

@@ -19,6 +19,7 @@ use crate::cli::signals::Interrupted;
 use crate::cli::stdout::{Unwritten, complain, say};
 use crate::outcome::Exit;
 use crate::quirk::{Quirk, Quirks};
+use crate::report::index::json::SHARES_MAX;
 use crate::report::junit;
 
 /// Arguments of `sweep`.
@@ -80,12 +81,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
         complain(format_args!("kraftbed: nothing to run: {why}"));
         return Ok(Exit::NothingSelected);
     }
+    let index_folder = arguments.index.clone().unwrap_or_else(|| show::results_root().join(index::SWEEP));
+    if let Some(junit) = &arguments.junit {
+        results::apart(junit, &[index::JSON, index::HTML].map(|file| index_folder.join(file)))?;
+    }
     let reporter = Reporter::new();
     let mut result = sweep(&options, interrupted.flag(), &|progress| reporter.report(progress));
     reporter.clear();
     let unwritten = result.unwritten.take();
     let (folders, unkept) = keep(&options, &result);
-    let index_folder = arguments.index.clone().unwrap_or_else(|| show::results_root().join(index::SWEEP));
     let unindexed = write_index(arguments, &index_folder, &options, &result, &folders).err();
     let exit = interrupted.exit().unwrap_or_else(|| exit(&result, &options));
     match arguments.output.as_str() {
@@ -334,10 +338,10 @@ impl Reporter {
 }
 
 fn parse_partition(text: &str) -> Result<(u64, u64), String> {
-    let wrong = || format!("\"{text}\" is no partition: expected slice:m/n with 1 ≤ m ≤ n");
+    let wrong = || format!("\"{text}\" is no partition: expected slice:m/n with 1 ≤ m ≤ n ≤ {SHARES_MAX}");
     let (m, n) = text.strip_prefix("slice:").and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
     let (m, n): (u64, u64) = (m.parse().map_err(|_| wrong())?, n.parse().map_err(|_| wrong())?);
-    if m < 1 || m > n { Err(wrong()) } else { Ok((m, n)) }
+    if m < 1 || m > n || n > SHARES_MAX { Err(wrong()) } else { Ok((m, n)) }
 }
 
 fn parse_seeds(text: &str) -> Result<u64, String> {

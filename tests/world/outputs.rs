@@ -23,7 +23,9 @@ fn put(desk: &Desk, path: &str, text: &str) {
 
 /// An index without what depends on who ran what, and how fast.
 fn comparable(mut index: Value) -> Value {
-    index.as_object_mut().expect("an object").remove("shards");
+    for key in ["shards", "joined"] {
+        index.as_object_mut().expect("an object").remove(key);
+    }
     for run in index["runs"].as_array_mut().expect("a list") {
         run.as_object_mut().expect("an object").remove("wall_ms");
     }
@@ -59,8 +61,106 @@ fn shards_joined_are_the_whole_sweep() {
     assert_eq!(text(&desk, "junit.xml").matches("<testcase ").count(), 8);
 
     let answer = desk.call(&["merge", "shard1", "shard3", "-o", "two"]);
-    assert!(answer.stdout.contains("missing: slice:2/3"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("missing: slice:2/3: 1 of 3 shares"), "{}", answer.stdout);
     assert_eq!(json(&desk, "two/sweep.json")["partial"], true);
+    // What was joined can be joined on.
+    assert_eq!(desk.call(&["merge", "two", "shard2", "-o", "again"]).code, 1);
+    assert_eq!(json(&desk, "again/sweep.json"), json(&desk, "joined/sweep.json"));
+}
+
+/// Whoever joins shards says something of all of them; a share that nobody brought has not passed.
+#[test]
+fn a_share_that_is_missing_is_named_and_has_not_passed() {
+    let desk = Desk::new("missing");
+    put(&desk, "calm.json", CALM);
+    let share = |share: &str, folder: &str| {
+        let words = ["sweep", "calm.json", "--seeds", "12", "--partition", share, "--index", folder];
+        assert_eq!(desk.call(&words).code, 0);
+    };
+    share("slice:2/12", "second");
+    share("slice:5/12", "fifth");
+    let alone = desk.call(&["merge", "second", "-o", "alone"]);
+    assert_eq!(alone.code, 7, "{}", alone.stdout);
+    let named = "slice:1/12, slice:3/12, slice:4/12, slice:5/12, slice:6/12, slice:7/12, slice:8/12, slice:9/12";
+    assert!(alone.stdout.contains(&format!("missing: {named} and 3 more: 11 of 12 shares\n")), "{}", alone.stdout);
+    assert!(alone.stdout.contains("1 runs of 1 of 12 shares: 1 passed"), "{}", alone.stdout);
+    let index = json(&desk, "alone/sweep.json");
+    assert_eq!((&index["verdict"], &index["joined"]), (&"missed".into(), &true.into()));
+    let missing = index["missing_shares"].as_array().expect("a list");
+    assert_eq!((missing.len(), &missing[10]), (11, &"slice:12/12".into()));
+    let two = desk.call(&["merge", "alone", "fifth", "-o", "two"]);
+    assert!(two.code == 7 && two.stdout.contains("and 2 more: 10 of 12 shares"), "{}", two.stdout);
+    // The share itself is all that was asked of that sweep.
+    assert_eq!(json(&desk, "second/sweep.json")["verdict"], "passed");
+}
+
+const CALM: &str = "{ \"about\": \"Nothing happens.\", \"version\": 1, \"voters\": 3, \"duration\": \"1s\" }";
+
+/// What can be counted from the runs must be what the file says, whatever of it was changed by hand.
+#[test]
+fn an_index_that_contradicts_itself_is_refused() {
+    let desk = Desk::new("changed");
+    sweep(&desk, &["--index", "true"]);
+    let one = text(&desk, "true/sweep.json");
+    assert_eq!(desk.call(&["merge", "true", "-o", "out"]).code, 1);
+    let first = json(&desk, "true/sweep.json");
+    let failed = first["runs"].as_array().expect("a list").iter().find(|run| run["verdict"] != "passed").expect("one");
+    let signature = failed["signature"].as_str().expect("a text");
+    let changes = [
+        (
+            "\"verdict\": \"violated\"",
+            "\"verdict\": \"passed\"",
+            "says \"verdict\" is \"passed\", and its runs come to \"violated\"",
+        ),
+        ("\"runs_made\": 8", "\"runs_made\": 80", "says \"runs_made\" is 80, and its runs come to 8"),
+        ("\"undecided\": 0", "\"undecided\": 1", "says \"undecided\" is 1"),
+        ("\"partial\": false", "\"partial\": true", "says \"partial\" is true"),
+        ("\"never_exercised\": []", "\"never_exercised\": [\"left:leader\"]", "in \"never_exercised[0]\""),
+        ("\"partition\":\"slice:1/1\"", "\"partition\":\"slice:1/65537\"", "expected slice:m/n, n at most 65536"),
+        (",\"verdict\":\"violated\"", ",\"verdict\":\"undecided\"", "expected \"violated\" beside that property"),
+        (
+            ",\"verdict\":\"violated\"",
+            ",\"verdict\":\"passed\"",
+            "says \"verdict\" is \"violated\", and its runs come to \"passed\"",
+        ),
+        (signature, "another", "expected what its property and message come to"),
+    ];
+    for (from, to, expected) in changes {
+        assert!(one.contains(from), "{from} in {one}");
+        put(&desk, "changed/sweep.json", &one.replace(from, to));
+        let answer = desk.call(&["merge", "changed", "-o", "never"]);
+        assert_eq!(answer.code, 2, "{to}: {}", answer.stdout);
+        assert!(answer.stderr.contains(expected), "{to}: {}", answer.stderr);
+        assert!(!desk.folder.join("never").exists());
+    }
+}
+
+#[test]
+fn nothing_is_written_over_what_was_read_or_just_written() {
+    let desk = Desk::new("written over");
+    put(&desk, "calm.json", CALM);
+    let sweep = ["sweep", "calm.json", "--seeds", "1", "--index", "one"];
+    assert_eq!(desk.call(&sweep).code, 0);
+    std::os::unix::fs::symlink("one", desk.folder.join("link")).expect("a link");
+    let refusals: [(&[&str], &str); 5] = [
+        (&["merge", "one", "-o", "one"], "cannot write one/sweep.json: it is one/sweep.json, which is read"),
+        (&["merge", "one", "-o", "link"], "cannot write link/sweep.json: it is one/sweep.json"),
+        (&["merge", "one", "-o", "two", "--junit", "two/../two/sweep.json"], "it is two/sweep.json"),
+        (&["merge", "one", "-o", "two", "--junit", "one/sweep.json"], "it is one/sweep.json"),
+        (
+            &["sweep", "calm.json", "--seeds", "1", "--index", "two", "--junit", "two/index.html"],
+            "it is two/index.html",
+        ),
+    ];
+    let before = text(&desk, "one/sweep.json");
+    for (words, expected) in refusals {
+        let answer = desk.call(words);
+        assert_eq!(answer.code, 2, "{words:?}: {}", answer.stdout);
+        assert!(answer.stderr.contains(expected), "{words:?}: {}", answer.stderr);
+        assert!(!desk.folder.join("two").exists(), "{words:?}");
+    }
+    assert_eq!(text(&desk, "one/sweep.json"), before);
+    assert_eq!(desk.call(&["merge", "one", "-o", "two", "--junit", "a/new/folder/junit.xml"]).code, 0);
 }
 
 #[test]
@@ -68,6 +168,13 @@ fn what_is_no_shard_of_one_sweep_is_refused() {
     let desk = Desk::new("refusals");
     sweep(&desk, &["--index", "one"]);
     sweep(&desk, &["--index", "planted", "--seed-base", "100", "--plant", "restarts_as_leader"]);
+    sweep(&desk, &["--index", "later", "--seed-base", "100"]);
+    sweep(&desk, &["--index", "third", "--partition", "slice:3/3"]);
+    sweep(&desk, &["--index", "half", "--partition", "slice:1/2"]);
+    desk.call(&[&MIXED[..], &["--index", "none1", "--partition", "slice:30/30"]].concat());
+    let turned =
+        ["sweep", "restarts_as_leader", "light", "--seeds", "8", "--index", "turned", "--partition", "slice:3/3"];
+    desk.call(&turned);
     for (seed, duration) in [("1", "2s"), ("2", "3s")] {
         let calm = format!(
             "{{ \"about\": \"Nothing happens.\", \"version\": 1, \"voters\": 3, \"duration\": \"{duration}\" }}"
@@ -87,6 +194,10 @@ fn what_is_no_shard_of_one_sweep_is_refused() {
     let refusals = [
         (["one", "one"], "one and one overlap: both ran scenarios/light.json with seed 1"),
         (["one", "planted"], "the plants is none there and restarts_as_leader here"),
+        (["one", "later"], "--seed-base is 1 there and 100 here"),
+        (["third", "half"], "the number of shares is 3 there and 2 here"),
+        (["third", "turned"], "scenarios/light.json is not at the same place of both lists of scenarios"),
+        (["none1", "none1"], "none1 and none1 are the same share, slice:30/30"),
         (["one", "built"], "the program's digest is"),
         (["one", "older"], "the version of kraftbed is"),
         (["one", "changed"], "changed/sweep.json says digest"),
@@ -238,7 +349,7 @@ fn jepsens_processes_do_one_thing_at_a_time_and_die_of_not_knowing() {
             before = time;
             let (process, kind, f) = (field(":process"), field(":type"), field(":f"));
             match kind.as_str() {
-                _ if process == ":nemesis" => assert_eq!(kind, ":info"),
+                _ if process == ":nemesis" => assert_eq!(kind, ":info", "{line}"),
                 ":invoke" => {
                     assert!(!gone.contains(&process), "{line}: acts again");
                     assert!(busy.insert(process, f).is_none(), "{line}: asks twice");
@@ -256,14 +367,30 @@ fn jepsens_processes_do_one_thing_at_a_time_and_die_of_not_knowing() {
     }
 }
 
+/// Of registers, of compare-and-sets, of a log, of its producers; of what can be, and of what cannot.
 #[test]
-fn an_exported_history_of_keys_is_judged_as_the_run_was() {
+fn an_exported_history_is_judged_as_the_run_was() {
     let desk = Desk::new("round trip");
-    for (scenario, code) in [(KEYS, 0), ("failed_cas_sets", 1)] {
-        assert_eq!(desk.call(&["run", scenario]).code, code);
-        exported(&desk, &format!("sim-results/{scenario}/1"), "jepsen");
-        let answer = desk.call(&["check", "out", "--format", "edn", "--nil-read", "observes"]);
-        assert_eq!(answer.code, code, "{}{}", answer.stdout, answer.stderr);
+    let runs: [(&str, &[&str], i32); 6] = [
+        (KEYS, &[], 0),
+        ("standard", &[], 0),
+        ("failed_cas_sets", &[], 1),
+        ("standard", &["--model", "producer"], 0),
+        ("duplicate_acked_at_end", &[], 1),
+        ("duplicate_acked_at_end", &["--model", "producer"], 1),
+    ];
+    for (scenario, model, code) in runs {
+        desk.call(&["run", scenario]);
+        let run = format!("sim-results/{scenario}/1");
+        exported(&desk, &run, "jepsen");
+        let facts = |file: &str, code: i32| {
+            let told = desk.json(&[&["check", file], model].concat(), code);
+            let history = told["histories"][0].clone();
+            let core: Vec<Value> =
+                history["core"].as_array().expect("a list").iter().map(|told| told["value"].clone()).collect();
+            (history["operations"].clone(), history["verdict"].clone(), core.len())
+        };
+        assert_eq!(facts("out", code), facts(&format!("{run}/history.jsonl"), code), "{scenario}");
     }
 }
 

@@ -108,9 +108,7 @@ fn facts(index: &Index) -> String {
     if !index.maker.plants.is_empty() {
         facts.push(("plants", index.maker.plants.join(", ")));
     }
-    if !index.missing_shares().is_empty() {
-        facts.push(("missing", index.missing_shares().join(", ")));
-    }
+    facts.extend(index.missing_words().map(|missing| ("missing", missing)));
     for found in &index.nondeterminism {
         let (first, second) = found.digests;
         let told = format!("{} seed {}: digests 0x{first:016x} and 0x{second:016x}", found.scenario, found.seed);

@@ -23,19 +23,28 @@ impl Index {
         self.shards.iter().any(|shard| shard.is_partial) || !self.missing_shares().is_empty()
     }
 
-    /// The shares of which others are here, in words: `slice:2/3`.
+    /// How many shares the sweep has that was joined; one, where nothing was joined: nobody promised the rest of a share.
+    pub fn shares(&self) -> u64 {
+        self.shards.first().filter(|_| self.is_joined).map_or(1, |shard| shard.partition.1)
+    }
+
+    /// The shares that nobody brought, in words: `slice:2/3`.
     pub fn missing_shares(&self) -> Vec<String> {
-        let mut shares: BTreeMap<(u64, u64, u64), BTreeSet<u64>> = BTreeMap::new();
-        for shard in &self.shards {
-            let (share, of) = shard.partition;
-            shares.entry((shard.seeds, shard.seed_base, of)).or_default().insert(share);
+        if !self.is_joined {
+            return Vec::new();
         }
-        // One share by itself is a sweep by itself; nobody promised the rest.
-        let joined = shares.into_iter().filter(|_| self.shards.len() > 1);
-        let lacking = joined.flat_map(|((_, _, of), here)| {
-            (1..=of).filter(move |share| !here.contains(share)).map(move |share| format!("slice:{share}/{of}"))
-        });
-        lacking.take(SHARES_NAMED).collect()
+        let (here, of): (BTreeSet<u64>, u64) =
+            (self.shards.iter().map(|shard| shard.partition.0).collect(), self.shares());
+        (1..=of).filter(|share| !here.contains(share)).map(|share| format!("slice:{share}/{of}")).collect()
+    }
+
+    /// The same in a line; nothing where none is missing.
+    pub fn missing_words(&self) -> Option<String> {
+        let missing = self.missing_shares();
+        let named = missing.iter().take(SHARES_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = missing.len().saturating_sub(SHARES_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!missing.is_empty()).then(|| format!("{named}{more}: {} of {} shares", missing.len(), self.shares()))
     }
 
     /// What should have been exercised and was not; nothing while too few runs were made to say so.
@@ -82,7 +91,7 @@ impl Index {
             () if self.count(Exit::NoProgress) > 0 => Exit::NoProgress,
             () if self.runs.is_empty() => Exit::NothingSelected,
             () if self.count(Exit::Undecided) > 0 => Exit::Undecided,
-            () if !self.never_exercised().is_empty() => Exit::Missed,
+            () if !self.missing_shares().is_empty() || !self.never_exercised().is_empty() => Exit::Missed,
             () => Exit::Passed,
         }
     }
@@ -111,5 +120,5 @@ pub fn count_pairs(pairs: &mut BTreeMap<(String, String), u64>, kinds: &BTreeSet
     }
 }
 
-/// Of the shares that are missing, so many are named.
+/// Of the shares that are missing, so many are named in a line.
 const SHARES_NAMED: usize = 8;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::report::index::{Index, Run, Swept, Trouble};
+use crate::report::index::{Index, Run, Shard, Trouble};
 
 /// Why two indexes cannot be joined. Each variant names both, by where they came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,12 @@ pub enum Unjoinable {
     Maker { what: &'static str, one: (String, String), other: (String, String) },
     /// A scenario of one path says different things.
     Scenario { path: String, one: (String, u64), other: (String, u64) },
+    /// They are of sweeps of other seeds, or cut into other shares.
+    Sweep { what: &'static str, one: (String, String), other: (String, String) },
+    /// Their scenarios are not the same ones in the same order.
+    Scenarios { path: String, one: String, other: String },
+    /// They are the same share.
+    Share { share: String, one: String, other: String },
     /// A run was made by both.
     Overlap { scenario: String, seed: u64, one: String, other: String },
 }
@@ -20,7 +26,8 @@ pub enum Unjoinable {
 impl fmt::Display for Unjoinable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unjoinable::Maker { what, one: (one, first), other: (other, second) } => {
+            Unjoinable::Maker { what, one: (one, first), other: (other, second) }
+            | Unjoinable::Sweep { what, one: (one, first), other: (other, second) } => {
                 write!(f, "{one} and {other} are no shards of one sweep: {what} is {first} there and {second} here")
             }
             Unjoinable::Scenario { path, one: (one, first), other: (other, second) } => write!(
@@ -28,6 +35,11 @@ impl fmt::Display for Unjoinable {
                 "{one} and {other} are no shards of one sweep: {path} has hash 0x{first:016x} there and \
                  0x{second:016x} here"
             ),
+            Unjoinable::Scenarios { path, one, other } => write!(
+                f,
+                "{one} and {other} are no shards of one sweep: {path} is not at the same place of both lists of scenarios"
+            ),
+            Unjoinable::Share { share, one, other } => write!(f, "{one} and {other} are the same share, {share}"),
             Unjoinable::Overlap { scenario, seed, one, other } => {
                 write!(f, "{one} and {other} overlap: both ran {scenario} with seed {seed}")
             }
@@ -38,31 +50,37 @@ impl fmt::Display for Unjoinable {
 impl std::error::Error for Unjoinable {}
 
 /// Joins indexes, each with where it came from; folders of failures are named from where the joined one will be, so the
-/// caller has turned them before. The first one's scenarios come first.
+/// caller has turned them before.
 pub fn join(parts: Vec<(String, Index)>) -> Result<Index, Unjoinable> {
-    let mut joined: Option<(String, Index)> = None;
-    // Who ran which seed of which scenario.
-    let mut ran: BTreeMap<(usize, u64), String> = BTreeMap::new();
+    let mut parts = parts.into_iter();
+    let Some((first, mut whole)) = parts.next() else { return Ok(Index::default()) };
+    whole.is_joined = true;
+    // Who ran which seed of which scenario, and who which share.
+    let mut ran: BTreeMap<(usize, u64), String> =
+        whole.runs.iter().map(|run| ((run.scenario, run.seed), first.clone())).collect();
+    let mut brought: BTreeMap<(u64, u64), String> =
+        whole.shards.iter().map(|shard| (shard.partition, first.clone())).collect();
     for (from, part) in parts {
-        let (first, whole) = joined.get_or_insert_with(|| {
-            let empty = Index { maker: part.maker.clone(), ..Index::default() };
-            (from.clone(), empty)
-        });
-        same_maker((first, whole), (&from, &part))?;
-        let places = place_scenarios((first, whole), (&from, &part))?;
-        let runs: Vec<Run> =
-            part.runs.iter().map(|run| Run { scenario: places[run.scenario], ..run.clone() }).collect();
+        same_maker((&first, &whole), (&from, &part))?;
+        same_scenarios((&first, &whole), (&from, &part))?;
+        same_sweep((&first, &whole), (&from, &part))?;
         // A sweep may run a seed twice by itself, when it is asked to.
-        for run in &runs {
+        for run in &part.runs {
             if let Some(other) = ran.get(&(run.scenario, run.seed)) {
                 let scenario = whole.scenarios[run.scenario].path.clone();
                 return Err(Unjoinable::Overlap { scenario, seed: run.seed, one: other.clone(), other: from });
             }
         }
-        ran.extend(runs.iter().map(|run| ((run.scenario, run.seed), from.clone())));
-        add(whole, part, runs);
+        for shard in &part.shards {
+            if let Some(other) = brought.get(&shard.partition) {
+                let share = format!("slice:{}/{}", shard.partition.0, shard.partition.1);
+                return Err(Unjoinable::Share { share, one: other.clone(), other: from });
+            }
+        }
+        ran.extend(part.runs.iter().map(|run| ((run.scenario, run.seed), from.clone())));
+        brought.extend(part.shards.iter().map(|shard| (shard.partition, from.clone())));
+        add(&mut whole, part);
     }
-    let mut whole = joined.map(|(_, whole)| whole).unwrap_or_default();
     whole.sort();
     Ok(whole)
 }
@@ -85,28 +103,43 @@ fn same_maker((first, whole): (&str, &Index), (from, part): (&str, &Index)) -> R
     }
 }
 
-/// The number of each of the part's scenarios in the whole, where new ones are added.
-fn place_scenarios((first, whole): (&str, &mut Index), (from, part): (&str, &Index)) -> Result<Vec<usize>, Unjoinable> {
-    let mut places = Vec::new();
+/// Runs are dealt in turn over the scenarios, so their order counts, too.
+fn same_scenarios((first, whole): (&str, &Index), (from, part): (&str, &Index)) -> Result<(), Unjoinable> {
     for swept in &part.scenarios {
-        let known = whole.scenarios.iter().position(|known| known.path == swept.path);
-        let place = known.unwrap_or(whole.scenarios.len());
-        match whole.scenarios.get(place) {
-            None => whole.scenarios.push(swept.clone()),
-            Some(Swept { hash, .. }) if *hash != swept.hash => {
-                let (one, other) = ((first.to_owned(), *hash), (from.to_owned(), swept.hash));
-                return Err(Unjoinable::Scenario { path: swept.path.clone(), one, other });
-            }
-            Some(_) => {}
+        let Some(known) = whole.scenarios.iter().find(|known| known.path == swept.path) else { continue };
+        if known.hash != swept.hash {
+            let (one, other) = ((first.to_owned(), known.hash), (from.to_owned(), swept.hash));
+            return Err(Unjoinable::Scenario { path: swept.path.clone(), one, other });
         }
-        places.push(place);
     }
-    Ok(places)
+    let paths = |index: &Index| -> Vec<String> { index.scenarios.iter().map(|swept| swept.path.clone()).collect() };
+    let (one, other) = (paths(whole), paths(part));
+    let place = (0..one.len().max(other.len())).find(|&place| one.get(place) != other.get(place));
+    match place.and_then(|place| one.get(place).or(other.get(place))) {
+        None => Ok(()),
+        Some(path) => Err(Unjoinable::Scenarios { path: path.clone(), one: first.to_owned(), other: from.to_owned() }),
+    }
 }
 
-fn add(whole: &mut Index, part: Index, runs: Vec<Run>) {
-    add_failures(whole, &part, &runs);
-    whole.runs.extend(runs);
+/// One sweep has one number of runs, one first seed, and is cut one way.
+fn same_sweep((first, whole): (&str, &Index), (from, part): (&str, &Index)) -> Result<(), Unjoinable> {
+    let facts = |shard: &Shard| {
+        [("--seeds", shard.seeds), ("--seed-base", shard.seed_base), ("the number of shares", shard.partition.1)]
+    };
+    let Some(known) = whole.shards.first().map(facts) else { return Ok(()) };
+    for shard in &part.shards {
+        let differs = known.into_iter().zip(facts(shard)).find(|(known, fact)| known != fact);
+        if let Some(((what, one), (_, other))) = differs {
+            let (one, other) = ((first.to_owned(), one.to_string()), (from.to_owned(), other.to_string()));
+            return Err(Unjoinable::Sweep { what, one, other });
+        }
+    }
+    Ok(())
+}
+
+fn add(whole: &mut Index, part: Index) {
+    add_failures(whole, &part, &part.runs);
+    whole.runs.extend(part.runs);
     whole.shards.extend(part.shards);
     // Counts of a file that was tampered with may be anything.
     whole.totals.messages = whole.totals.messages.saturating_add(part.totals.messages);

@@ -2,14 +2,15 @@
 //!
 //! The schema is documented in `sim-results/README.md` and named by `version`. Whoever adds a key leaves the version; whoever
 //! changes what a key means, or takes one away, raises it. Sums that can be counted from the runs are written for those who
-//! only want to read them; whoever reads a file back counts them again, and refuses it if its digest is not that of its runs.
+//! only want to read them; whoever reads a file back counts them again, and refuses it if they are not what its runs come to.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::outcome::Exit;
+use crate::check::is_liveness;
+use crate::outcome::{Exit, signature_of};
 use crate::report::index::{Failure, Index, Maker, Nondeterminism, Run, Shard, Swept, Totals, Trouble, Way};
 
 /// The version of the schema.
@@ -46,6 +47,7 @@ fn entries(index: &Index) -> Vec<(&'static str, Value)> {
         ("verdict", index.exit().word().into()),
         ("digest", hexadecimal(index.digest())),
         ("partial", index.is_partial().into()),
+        ("joined", index.is_joined.into()),
         ("missing_shares", index.missing_shares().into()),
         ("runs_made", index.runs.len().into()),
         ("passed", index.count(Exit::Passed).into()),
@@ -161,6 +163,7 @@ pub fn read(text: &str) -> Result<Index, String> {
             events_max: top.optional_number("events_max")?,
         },
         shards: top.objects("shards")?.iter().map(read_shard).collect::<Result<_, _>>()?,
+        is_joined: matches!(top.map.get("joined"), Some(Value::Bool(true))),
         runs: top.objects("runs")?.iter().map(|run| read_run(run, &scenarios)).collect::<Result<_, _>>()?,
         scenarios,
         failures: BTreeMap::new(),
@@ -182,9 +185,34 @@ pub fn read(text: &str) -> Result<Index, String> {
     index.sort();
     let (told, counted) = (top.word("digest")?, index.digest());
     match told == counted {
-        true => Ok(index),
+        true => check_counts(&index, &top).map(|()| index),
         false => Err(format!("says digest 0x{told:016x}, and its runs come to 0x{counted:016x}: it was changed")),
     }
+}
+
+/// What is written again must be what was read, whatever of it is counted.
+fn check_counts(index: &Index, top: &Object<'_>) -> Result<(), String> {
+    for (key, counted) in entries(index) {
+        match (top.map.get(key), &counted) {
+            // (Not in files from before shards were joined to a whole.)
+            (None, _) if key == "joined" => {}
+            (Some(told), counted) if told == counted => {}
+            (Some(Value::Array(told)), Value::Array(counted)) => {
+                let place = (0..told.len().max(counted.len())).find(|&place| told.get(place) != counted.get(place));
+                let place = place.unwrap_or_default();
+                let [told, counted] =
+                    [told, counted].map(|list| list.get(place).map_or("nothing".to_owned(), Value::to_string));
+                return Err(format!(
+                    "says {told} in \"{key}[{place}]\", and its runs come to {counted}: it was changed"
+                ));
+            }
+            (told, counted) => {
+                let told = told.map_or("nothing".to_owned(), Value::to_string);
+                return Err(format!("says \"{key}\" is {told}, and its runs come to {counted}: it was changed"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_swept(object: &Object<'_>) -> Result<Swept, String> {
@@ -205,8 +233,8 @@ fn read_shard(object: &Object<'_>) -> Result<Shard, String> {
         seeds: object.number("seeds")?,
         seed_base: object.number("seed_base")?,
         partition: parsed
-            .filter(|(m, n)| 1 <= *m && m <= n)
-            .ok_or_else(|| object.wrong("partition", "expected slice:m/n"))?,
+            .filter(|(m, n)| 1 <= *m && m <= n && *n <= SHARES_MAX)
+            .ok_or_else(|| object.wrong("partition", &format!("expected slice:m/n, n at most {SHARES_MAX}")))?,
         is_partial: object.boolean("partial")?,
         wall: Duration::from_millis(object.number("wall_ms")?),
     })
@@ -226,6 +254,7 @@ fn read_run(object: &Object<'_>, scenarios: &[Swept]) -> Result<Run, String> {
             replay: object.text("replay")?,
         })),
     };
+    check_verdict(object, exit, trouble.as_deref())?;
     Ok(Run {
         scenario: scenario.ok_or_else(|| object.wrong("scenario", "expected a path of \"scenarios\""))?,
         seed: object.number("seed")?,
@@ -235,6 +264,25 @@ fn read_run(object: &Object<'_>, scenarios: &[Swept]) -> Result<Run, String> {
         wall_ms: object.number("wall_ms")?,
         trouble,
     })
+}
+
+/// A run's verdict, the property and the message tell each other.
+fn check_verdict(object: &Object<'_>, exit: Option<Exit>, trouble: Option<&Trouble>) -> Result<(), String> {
+    let property = trouble.and_then(|trouble| trouble.property.as_deref());
+    let due = match (trouble, property) {
+        (None, _) => Exit::Passed,
+        (Some(_), None) => Exit::Undecided,
+        (Some(_), Some(property)) if is_liveness(property) => Exit::NoProgress,
+        (Some(_), Some(_)) => Exit::Violated,
+    };
+    if exit.is_some_and(|exit| exit != due) {
+        return Err(object.wrong("verdict", &format!("expected \"{}\" beside that property", due.word())));
+    }
+    let signature = trouble.zip(property).map(|(trouble, property)| signature_of(property, &trouble.message));
+    match trouble.is_some_and(|trouble| trouble.signature != signature) {
+        false => Ok(()),
+        true => Err(object.wrong("signature", "expected what its property and message come to")),
+    }
 }
 
 fn read_pair(value: &Value) -> Result<((String, String), u64), String> {
@@ -339,3 +387,6 @@ fn word(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok()
 }
+
+/// A sweep is cut into so many shares at most.
+pub const SHARES_MAX: u64 = 65_536;

@@ -34,6 +34,8 @@ pub struct Index {
     pub scenarios: Vec<Swept>,
     /// The shards, a sweep by itself being one.
     pub shards: Vec<Shard>,
+    /// Whether shards were joined: then this is said of all shares, and not of those alone that are here.
+    pub is_joined: bool,
     /// The runs, by scenario and seed.
     pub runs: Vec<Run>,
     /// What is known of each way to fail besides the number of its runs, by signature.
