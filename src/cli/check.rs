@@ -48,6 +48,9 @@ struct Total {
 
 /// Runs it.
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
+    if arguments.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
+        return Err("- is named twice: standard input can be read once".into());
+    }
     let options = arguments.flags.options(u64::MAX);
     let interrupted = Interrupted::catch()?;
     let as_json = arguments.output == "json";

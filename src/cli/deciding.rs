@@ -30,7 +30,7 @@ pub struct Flags {
     #[arg(long, value_parser = parse_time, value_name = "TIME")]
     timeout: Option<Duration>,
     /// Bytes that each history may take, unpacked, read, and with the states that a search keeps, such as 512MB or 4GiB.
-    #[arg(long, value_parser = parse_bytes, value_name = "BYTES", default_value = "2GiB")]
+    #[arg(long, value_parser = parse_bytes, value_name = "BYTES", default_value = "1GiB")]
     memory: u64,
     /// Operations that the search through each key may try.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]

@@ -153,6 +153,13 @@ fn a_mistake_is_named_with_its_line_and_column() {
     );
     assert_eq!(wrong("{\"kraftbed_history\":2}"), "1:1: version 2 of JSON lines is not known");
     assert_eq!(wrong("{\"f\":\"tail\",\"outcome\":\"ok\",\"end\":1}"), "1:1: an operation without \"invoked\"");
+    assert!(wrong("hello\nworld").ends_with("or JSON lines; found `hello`"));
+    let long = format!("{{:process 0, :type :invoke, :f :write, :value \"{}\"}}", "\n".repeat(1000));
+    let other = wrong(&format!("{long}\n{{:process 0, :type :ok, :f :write, :value 1}}"));
+    assert!(other.ends_with("…, as was asked in line 1, or nil; found write 1") && other.len() < 300, "{other}");
+    assert!(!other.contains('\n'), "{other}");
+    let refused = "{\"client\":1,\"invoked\":1,\"returned\":2,\"f\":\"write\",\"value\":2,\"outcome\":\"refused\"}";
+    assert_eq!(wrong(refused), "1:1: expected ok, failed, open or unreadable, found refused, of write");
     let deep = format!("{{:process 0, :value {}", "[".repeat(100_000));
     assert!(wrong(&deep).ends_with("more than 64 forms within each other"));
     assert!(wrong(&format!("[{}", "#_".repeat(100_000))).ends_with("more than 64 forms within each other"));

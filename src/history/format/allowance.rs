@@ -34,6 +34,7 @@ impl<'a> Allowance<'a> {
     }
 
     /// Whether so many bytes may be kept, and time is left, as far as the file was read.
+    #[inline]
     pub fn check(&self, at: usize, kept_bytes: usize) -> Result<(), Bad> {
         if kept_bytes > self.kept_bytes_max {
             return Err(Bad { at, wrong: Wrong::Exhausted(Exhausted::Memory) });

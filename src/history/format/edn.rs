@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use crate::history::format::allowance::Allowance;
 use crate::history::format::names::{Form, NOTHING, Values};
 use crate::history::format::number::spelled;
-use crate::history::format::wrong::{Bad, Wrong};
+use crate::history::format::wrong::{Bad, Wrong, line_length};
 
 /// A place in a file.
 #[derive(Clone)]
@@ -45,16 +45,19 @@ impl<'b> Cursor<'b> {
     }
 
     /// Whether so many bytes may be kept, and there is time left.
+    #[inline]
     pub fn allow(&self, kept_bytes: usize) -> Result<(), Bad> {
         self.allowance.check(self.at, kept_bytes)
     }
 
     /// How many bytes it has passed.
+    #[inline]
     pub fn at(&self) -> usize {
         self.at
     }
 
     /// The next byte that means something; white space and comments are passed.
+    #[inline]
     pub fn peek(&mut self) -> Result<Option<u8>, Bad> {
         loop {
             match self.bytes.get(self.at) {
@@ -70,11 +73,13 @@ impl<'b> Cursor<'b> {
     }
 
     /// Passes the next byte.
+    #[inline]
     pub fn pass(&mut self) {
         self.at += 1;
     }
 
     /// Passes a token: a number, a keyword, a symbol.
+    #[inline]
     pub fn token(&mut self) -> &'b [u8] {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|&byte| ENDS[byte as usize]).unwrap_or(rest.len());
@@ -307,8 +312,7 @@ impl<'b> Cursor<'b> {
     }
 
     fn pass_line(&mut self) {
-        let rest = &self.bytes[self.at..];
-        self.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+        self.at += line_length(&self.bytes[self.at..]);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::history::format::jepsen::KINDS;
 use crate::history::format::names::Values;
 use crate::history::format::number::integer;
 use crate::history::format::pair::{Deed, Event, Kind, Recording, UNTIMED};
-use crate::history::format::wrong::{Bad, Wrong};
+use crate::history::format::wrong::{Bad, Wrong, line_length};
 use crate::history::objects::NIL;
 
 /// What comes before the process.
@@ -19,7 +19,7 @@ pub fn read<'b>(bytes: &'b [u8], allowance: &'b Allowance<'b>) -> Result<Recordi
     while start < bytes.len() {
         let rest = &bytes[start..];
         allowance.check(start, recording.kept_bytes())?;
-        let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+        let length = line_length(rest);
         if let Some(mark) = mark(&rest[..length]) {
             // The cursor ends with the line, so that nothing runs on into the next.
             let mut cursor = Cursor::new(&bytes[..start + length], start + mark + MARK.len(), Syntax::Edn, allowance);

@@ -152,12 +152,19 @@ fn detect(bytes: &[u8]) -> Result<Format, Bad> {
     let mut lines = rest.split(|&byte| byte == b'\n').take(LINES_MAX);
     match lines.any(|line| etcd::mark(line).is_some()) {
         true => Ok(Format::EtcdLog),
-        false => Err(Bad { at: start, wrong: Wrong::UnknownFormat }),
+        false => {
+            let line = &line[..line.len().min(LINE_SHOWN)];
+            let found = format!("`{}`", String::from_utf8_lossy(line).trim_end());
+            Err(Bad { at: start, wrong: Wrong::UnknownFormat { found } })
+        }
     }
 }
 
 /// UTF-8's.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// How many bytes of a line are shown that no format begins with.
+const LINE_SHOWN: usize = 40;
 
 /// How far to look for the first line of a test in a log.
 const LINES_MAX: usize = 10_000;

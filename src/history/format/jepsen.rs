@@ -188,39 +188,45 @@ struct Seen<'b> {
 
 impl<'b> Seen<'b> {
     fn add(&mut self, name: &'b [u8], at: usize) -> Result<(), Bad> {
-        let place = KEYS.iter().position(|&known| known == name);
-        let is_new = match place {
-            Some(place) => {
-                let is_new = self.known & 1 << place == 0;
-                self.known |= 1 << place;
-                is_new
-            }
-            None if name.is_empty() || self.others.len() >= OTHERS_MAX => true,
-            None => {
-                let is_new = !self.others.contains(&name);
-                self.others.push(name);
-                is_new
-            }
+        // Keys that mean something here, and usual ones that do not.
+        let place = match name {
+            b":process" => 0,
+            b":type" => 1,
+            b":f" => 2,
+            b":value" => 3,
+            b":time" => 4,
+            b":index" => 5,
+            b":key" => 6,
+            b":error" => 7,
+            b":client" => 8,
+            b":offset" => 9,
+            b":next" => 10,
+            _ => return self.add_other(name, at),
         };
-        let what = || format!("the key {} is twice in the map", String::from_utf8_lossy(name));
-        if is_new { Ok(()) } else { Err(Bad { at, wrong: Wrong::Twice { what: what() } }) }
+        let is_new = self.known & 1 << place == 0;
+        self.known |= 1 << place;
+        if is_new { Ok(()) } else { Err(twice(name, at)) }
+    }
+
+    fn add_other(&mut self, name: &'b [u8], at: usize) -> Result<(), Bad> {
+        if name.is_empty() || self.others.len() >= OTHERS_MAX {
+            return Ok(());
+        }
+        if self.others.contains(&name) {
+            return Err(twice(name, at));
+        }
+        self.others.push(name);
+        Ok(())
     }
 }
 
-/// Keys that mean something here, and usual ones that do not.
-const KEYS: [&[u8]; 11] = [
-    b":process",
-    b":type",
-    b":f",
-    b":value",
-    b":time",
-    b":index",
-    b":key",
-    b":error",
-    b":client",
-    b":offset",
-    b":next",
-];
+fn twice(name: &[u8], at: usize) -> Bad {
+    let what = format!("the key {} is twice in the map", String::from_utf8_lossy(name));
+    Bad { at, wrong: Wrong::Twice { what } }
+}
+
+/// Of keys that are not known, so many are compared with each other.
+const OTHERS_MAX: usize = 64;
 
 /// What a history says of itself in `:f` that was exported from a run: reads of nil are observations there, and values are
 /// appended to one log.
@@ -228,9 +234,6 @@ pub const OURS: &[u8] = b":kraftbed-history";
 
 /// How a compare-and-set that failed says what it found.
 const FOUND: &str = ":found";
-
-/// Of keys that are not known, so many are compared with each other.
-const OTHERS_MAX: usize = 64;
 
 /// The kinds of events, for an error.
 pub const KINDS: &str = ":invoke, :ok, :fail or :info";

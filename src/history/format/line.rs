@@ -96,30 +96,30 @@ impl<'b> Line<'b> {
 
     /// Reads what comes after a key; the answer is the number of that key.
     fn read_value(&mut self, key: &str, cursor: &mut Cursor<'b>, values: &mut Values) -> Result<u32, Bad> {
-        let place = KEYS.iter().position(|&known| known == key).map_or(UNKNOWN, |place| place as u32);
+        let of = |place: u32, done: Result<(), Bad>| done.map(|()| place);
         match key {
-            "client" => self.client = client(cursor)?,
-            "invoked" => self.invoked = natural(cursor)?,
-            "returned" => self.returned = natural(cursor)?,
-            "f" => self.f = Some(string(cursor)?),
-            "outcome" => self.end_of = Some(End::read(cursor)?),
-            "key" => self.key = Some(cursor.form(values)?),
-            "value" => self.value = Some(cursor.form(values)?),
+            "client" => of(0, client(cursor).map(|client| self.client = client)),
+            "invoked" => of(1, natural(cursor).map(|at| self.invoked = at)),
+            "returned" => of(2, natural(cursor).map(|at| self.returned = at)),
+            "f" => of(3, string(cursor).map(|f| self.f = Some(f))),
+            "outcome" => of(4, End::read(cursor).map(|end| self.end_of = Some(end))),
+            "key" => of(5, cursor.form(values).map(|form| self.key = Some(form))),
+            "value" => of(6, cursor.form(values).map(|form| self.value = Some(form))),
             "from" => {
                 self.from_offset = natural(&mut cursor.clone()).ok().flatten();
-                self.from = Some(cursor.form(values)?);
+                of(7, cursor.form(values).map(|form| self.from = Some(form)))
             }
-            "to" => self.to = Some(cursor.form(values)?),
-            "found" => self.found = Some(cursor.form(values)?),
-            "values" => self.values = Some(log_values(cursor, values)?),
-            "offset" => self.offset = natural(cursor)?,
-            "end" => self.end = natural(cursor)?,
-            "next" => self.next = natural(cursor)?,
-            "reason" => self.reason = Some(string(cursor)?),
-            "kraftbed_history" => self.version = natural(cursor)?,
-            _ => cursor.skip()?,
+            "to" => of(8, cursor.form(values).map(|form| self.to = Some(form))),
+            "found" => of(9, cursor.form(values).map(|form| self.found = Some(form))),
+            "values" => of(10, log_values(cursor, values).map(|values| self.values = Some(values))),
+            "offset" => of(11, natural(cursor).map(|offset| self.offset = offset)),
+            "end" => of(12, natural(cursor).map(|end| self.end = end)),
+            "next" => of(13, natural(cursor).map(|next| self.next = next)),
+            "reason" => of(14, string(cursor).map(|reason| self.reason = Some(reason))),
+            "kraftbed_history" => of(15, natural(cursor).map(|version| self.version = version)),
+            "index" => of(16, cursor.skip()),
+            _ => of(UNKNOWN, cursor.skip()),
         }
-        Ok(place)
     }
 
     /// Appends of several values, tails, reads from an offset on.
@@ -227,24 +227,3 @@ fn log_value(cursor: &mut Cursor<'_>) -> Result<u64, Bad> {
 
 /// The number of all keys that are passed over.
 const UNKNOWN: u32 = 31;
-
-/// Keys that may stand in a line once.
-const KEYS: [&str; 17] = [
-    "index",
-    "client",
-    "invoked",
-    "returned",
-    "f",
-    "outcome",
-    "key",
-    "value",
-    "from",
-    "to",
-    "found",
-    "values",
-    "offset",
-    "end",
-    "next",
-    "reason",
-    "kraftbed_history",
-];

@@ -373,6 +373,10 @@ fn saying(deed: Deed, line: &Line<'_>, values: &mut Values) -> Result<Saying, Wr
     let missing = |what| Wrong::Missing { what };
     let kind = match line.end_of.ok_or(missing("\"outcome\""))? {
         End::Ok => Kind::Ok,
+        End::Refused if deed != Deed::Cas => {
+            let found = format!("refused, of {}", deed.name());
+            return Err(Wrong::Expected { expected: "ok, failed, open or unreadable", found });
+        }
         End::Failed | End::Refused => Kind::Fail,
         End::Open => Kind::Info,
         // It was told what nothing can have been there.

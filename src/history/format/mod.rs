@@ -12,7 +12,7 @@
 //! **Dialects.** The same words mean different things in different files: whether a compare-and-set that failed says that the
 //! register differed or says nothing, whether a read of nothing is an observation, what a register holds at first. A [`Dialect`]
 //! says which, each format has its usual one, and the result names the one that was used. None is guessed from the answers:
-//! a history must not choose its judge.
+//! a history must not choose its judge. (An export of ours says in its first line that its reads of nothing are observations.)
 //!
 //! **Order.** Where a file is a sequence of events, their order in the file is their order. Where it gives two times for each
 //! operation, times decide, and of events at one time calls come first: intervals are closed.

@@ -1,6 +1,6 @@
 //! What can be wrong with a file, and where.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::history::Model;
 use crate::history::engine::Exhausted;
@@ -31,7 +31,7 @@ pub enum Wrong {
     /// There is nothing in it.
     Empty,
     /// No format looks like this.
-    UnknownFormat,
+    UnknownFormat { found: String },
     /// An operation without this.
     Missing { what: &'static str },
     /// An operation that nobody here knows.
@@ -105,6 +105,21 @@ pub fn line_of(bytes: &[u8], at: usize) -> usize {
     newlines(&bytes[..at.min(bytes.len())]) + 1
 }
 
+/// How many bytes there are until a line ends, eight at a time.
+pub fn line_length(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        // A byte that is zero borrows; what comes after the first may be wrong, and does not count.
+        let differs = u64::from_le_bytes(*word) ^ 0x0a0a_0a0a_0a0a_0a0a;
+        let ends = differs.wrapping_sub(0x0101_0101_0101_0101) & !differs & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            return place * 8 + ends.trailing_zeros() as usize / 8;
+        }
+    }
+    let before = words.len() * 8;
+    before + rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len())
+}
+
 /// How many lines end in these bytes.
 pub fn newlines(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&byte| byte == b'\n').count()
@@ -116,26 +131,48 @@ impl fmt::Display for ParseError {
     }
 }
 
+/// A text of a file in an error: one line, and no longer than it takes to find it.
+struct Short<'t>(&'t str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, letter) in self.0.chars().enumerate() {
+            match letter {
+                _ if count == LETTERS_MAX => return f.write_str("…"),
+                '\n' => f.write_str("\\n")?,
+                '\t' => f.write_str("\\t")?,
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many letters of a text an error shows.
+const LETTERS_MAX: usize = 100;
+
 impl std::error::Error for ParseError {}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wrong::Expected { expected, found } => write!(f, "expected {expected}, found {found}"),
+            Wrong::Expected { expected, found } => write!(f, "expected {expected}, found {}", Short(found)),
             Wrong::NotText => f.write_str("this is not UTF-8"),
             Wrong::Nested => write!(f, "more than {} forms within each other", crate::history::format::edn::DEPTH_MAX),
             Wrong::TooLarge => f.write_str("a history has at most 4 GiB"),
             Wrong::Empty => f.write_str("the file is empty; --format says that no operations are meant"),
-            Wrong::UnknownFormat => f.write_str(
-                "no known format looks like this: Jepsen's or Knossos' EDN, lines of a Jepsen log, Porcupine's key-value maps, \
-                 eight columns, or JSON lines",
+            Wrong::UnknownFormat { found } => write!(
+                f,
+                "no known format looks like this: expected Jepsen's or Knossos' EDN, lines of a Jepsen log, Porcupine's key-value maps, \
+                 eight columns, or JSON lines; found {}",
+                Short(found)
             ),
             Wrong::Missing { what } => write!(f, "an operation without {what}"),
-            Wrong::UnknownOperation { name } => write!(f, "the operation {name} is not known"),
+            Wrong::UnknownOperation { name } => write!(f, "the operation {} is not known", Short(name)),
             Wrong::UnknownVersion { version } => write!(f, "version {version} of JSON lines is not known"),
-            Wrong::NotOfModel { name, model } => write!(f, "{name} is no operation of a {model}"),
+            Wrong::NotOfModel { name, model } => write!(f, "{} is no operation of a {model}", Short(name)),
             Wrong::Mixed { name, other } => {
-                write!(f, "{name} and {other} are operations of different things: --model says which is meant")
+                write!(f, "{} and {other} are operations of different things: --model says which is meant", Short(name))
             }
             Wrong::AsksTwice { process, line } => {
                 write!(f, "process {process} asks before it was answered what it asked in line {line}")
@@ -144,17 +181,28 @@ impl fmt::Display for Wrong {
             Wrong::OtherAnswer { asked, answered } => write!(f, "{answered} does not answer {asked}"),
             Wrong::Backwards => f.write_str("the operation returned before it was called"),
             Wrong::AppendedTwice { value } => {
-                write!(f, "value {value} is appended twice: it must be unique, or one offset could not be told from another")
+                write!(
+                    f,
+                    "value {value} is appended twice: it must be unique, or one offset could not be told from another"
+                )
             }
             Wrong::TooManyHoles { end } => {
-                write!(f, "too many values of unknown outcome may stand below offset {end} to tell which the hash means")
+                write!(
+                    f,
+                    "too many values of unknown outcome may stand below offset {end} to tell which the hash means"
+                )
             }
-            Wrong::Twice { what } => f.write_str(what),
+            Wrong::Twice { what } => Short(what).fmt(f),
             Wrong::OtherValue { asked, answered, line } => {
+                let (asked, answered) = (Short(asked), Short(answered));
                 write!(f, "expected {asked}, as was asked in line {line}, or nil; found {answered}")
             }
             Wrong::Initial { text } => {
-                write!(f, "--initial: expected one value as the history would write it, such as 0, nil or \"a\"; found {text}")
+                write!(
+                    f,
+                    "--initial: expected one value as the history would write it, such as 0, nil or \"a\"; found {}",
+                    Short(text)
+                )
             }
             Wrong::Exhausted(what) => write!(f, "{} exhausted here", what.name()),
             Wrong::TextNil => f.write_str("the text \"nil\" cannot be told from nothing"),
