@@ -71,7 +71,7 @@ impl Watch<'_> {
 impl std::fmt::Display for LoadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            LoadError::Io(error) => error.fmt(f),
+            LoadError::Io(error) => write!(f, "{error}: expected a file with a history"),
             LoadError::Packed { unpacked_bytes, error } => {
                 write!(f, "begins as gzip does, and cannot be unpacked beyond {unpacked_bytes} bytes: {error}")
             }

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use crate::campaign::check::{CoreOperation, Unreadable, Verdict, check_file, reached};
+use crate::campaign::check::{CoreOperation, Verdict, check_file, reached};
 use crate::campaign::{index, results};
 use crate::cli::deciding::Flags;
 use crate::cli::show;
@@ -78,13 +78,8 @@ fn what_it_is(folder: &Path) -> String {
 /// Decides a history as `check` does, and shows it.
 fn of_history(file: &Path, flags: &Flags, interrupted: &Interrupted) -> Result<String, String> {
     let options = flags.options(STEPS_MAX);
-    let (subject, checked) =
-        check_file(file, &options, Some(interrupted.flag()), &|_, _| ()).map_err(|error| match error {
-            Unreadable::Load(_) => {
-                format!("{}:{error}: expected a folder that `run` left, or a history", file.display())
-            }
-            Unreadable::Parse(_) => format!("{}:{error}", file.display()),
-        })?;
+    let (subject, checked) = check_file(file, &options, Some(interrupted.flag()), &|_, _| ())
+        .map_err(|error| format!("{}:{error}", file.display()))?;
     let (verdict, message, core) = match &checked.verdict {
         Verdict::Linearizable => ("passed", None, &[][..]),
         Verdict::NotLinearizable { message, core } => ("violated", Some(message.clone()), &core[..]),

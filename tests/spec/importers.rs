@@ -168,6 +168,12 @@ fn a_mistake_is_named_with_its_line_and_column() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_with_what_was_expected() {
+    let refused = checked(&folder(), Hints::default()).expect_err("a folder is no history").to_string();
+    assert!(refused.contains("directory") && refused.ends_with(": expected a file with a history"), "{refused}");
+}
+
+#[test]
 fn a_model_that_does_not_fit_is_refused() {
     let hints = Hints { model: Some(Model::Register), ..Hints::default() };
     let refused = checked(&folder().join("queue.edn"), hints).expect_err("a queue is no register");
