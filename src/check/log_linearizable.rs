@@ -1,14 +1,14 @@
 //! What clients are told of the log, all of it together, is what one log could have said.
 //!
-//! When the run ends, the whole history is given to the log monitor: every offset holds one value or none for everybody, the
+//! When the run ends, the whole history is given to the log's deciders: every offset holds one value or none for everybody, the
 //! values of one append are adjacent, nothing that was refused is there, and whoever asks later finds no less. The other
 //! properties ask while the run goes on, with what lies in files in front of them; this one knows nothing but what was said.
 //!
-//! Source: [`crate::history::engine::log`], which is exact; Jepsen's checker for Kafka-like logs.
+//! Source: [`crate::history::engine::finished`], which is exact, and says what the smallest part is that conflicts; Jepsen's checker for Kafka-like logs.
 
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation};
-use crate::history::Outcome;
-use crate::history::engine::log;
+use crate::history::engine::finished;
+use crate::history::{Model, Outcome};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Property for LogLinearizable {
         let is_answered = |outcome: &Outcome| matches!(outcome, Outcome::Ok(_));
         let answered = end.history.iter().filter(|operation| operation.ask.key().is_none());
         self.answers += answered.filter(|operation| is_answered(&operation.outcome)).count() as u64;
-        log::check(end.history).or_else(|lie| self.fails_in_the_end(end, None, lie.message))
+        finished::check(end.history, Model::Log).or_else(|lie| self.fails_in_the_end(end, None, lie.message))
     }
 
     fn exercised(&self) -> u64 {

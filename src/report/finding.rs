@@ -1,6 +1,6 @@
 //! What a simulated run came to, as a finding: which operations or events show it, and how far all was well.
 //!
-//! A property names what it saw in words. Where clients alone can tell that something is wrong, the log monitor says which
+//! A property names what it saw in words. Where clients alone can tell that something is wrong, the deciders of logs say which
 //! of their operations conflict; where the words name values, the appends of those values are shown. In any case there are
 //! the events that led there, and who led the epochs that the words name.
 
@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check;
 use crate::history;
-use crate::history::engine::log;
-use crate::history::{Ask, Outcome, value};
+use crate::history::engine::finished;
+use crate::history::{Ask, Model, Outcome, value};
 use crate::raft::note::Note;
 use crate::raft::view::RoleKind;
 use crate::report::result::Summary;
@@ -147,7 +147,7 @@ fn faults_before(causes: &[usize], events: &[Event]) -> Option<(String, Option<u
 
 /// The operations that cannot all be true, and how many answers before were those of one log.
 fn conflict(message: &str, asked: &[history::Operation]) -> (Vec<(usize, String)>, Option<Prefix>) {
-    let Err(violation) = log::check(asked) else { return (named(message, asked), None) };
+    let Err(violation) = finished::check(asked, Model::Log) else { return (named(message, asked), None) };
     let (&last, others) = violation.operations.split_last().expect("invariant: operations conflict");
     let mut conflict: Vec<(usize, String)> = others.iter().map(|&index| (index, String::new())).collect();
     conflict.push((last, violation.message));

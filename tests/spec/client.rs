@@ -11,6 +11,8 @@
 //! wait DURATION   wait                                                     time passes, or until the session's deadline
 //! ```
 
+#[path = "client/cores.rs"]
+mod cores;
 #[path = "client/histories.rs"]
 mod histories;
 #[path = "client/producer.rs"]

@@ -6,13 +6,21 @@
 use hashbrown::HashTable;
 
 use crate::history::engine::log::{self, Violation};
+use crate::history::engine::log_core;
 use crate::history::engine::producer;
 use crate::history::engine::sweep::{Deed, INVENTED, LogEntry, LogHistory, is_legal};
 use crate::history::objects::OPEN;
 use crate::history::{Ask, Model, Operation, Outcome, Told};
 
-/// Judges a finished history of a log, or of a log and its producers. Appended values must be distinct.
+/// Judges a finished history of a log, or of a log and its producers. Appended values must be distinct. A violation is of the
+/// core: no operation of it could be left out ([`log_core`]).
 pub fn check(history: &[Operation], model: Model) -> Result<(), Violation> {
+    decide(history, model)
+        .map_err(|violation| log_core::shrink(history, &violation.operations, |operations| decide(operations, model)))
+}
+
+/// Says whether, and names operations that have a part in it if not.
+fn decide(history: &[Operation], model: Model) -> Result<(), Violation> {
     let swept = LogHistory::of(history).and_then(|history| is_legal(&history));
     if swept != Some(true) || history.len() <= BOTH_MAX {
         let told = log::check(history);

@@ -294,7 +294,7 @@ impl LogMonitor {
         if let Some(base) = base.filter(|base| base + place != offset) {
             let by = self.contents[&(base + place)].1;
             let message = format!("{}, but {} at offset {}", found(), self.told(by), base + place);
-            return Err(self.violation(Anomaly::Duplicate, &[by, index], message));
+            return Err(self.violation(Anomaly::Duplicate, &[append, by, index], message));
         }
         let Some(base) = offset.checked_sub(place) else {
             let message = format!("{}, too low for {}", found(), self.told(append));
@@ -329,15 +329,16 @@ impl LogMonitor {
         }
         if let Some((_, &tail)) = self.ends.range(base + 1..(base + values.len() as u64).max(base + 1)).next() {
             let message = format!("{}, in the midst of {}", self.told(tail), self.told(append));
-            return Err(self.violation(Anomaly::TornBatch, &[append, by, tail], message));
+            return Err(self.violation(Anomaly::TornBatch, &[append, tail, by], message));
         }
         for (offset, value) in (base..).zip(values) {
-            self.put(offset, value, by)?;
+            self.put(offset, value, append, by)?;
         }
         Ok(())
     }
 
-    fn put(&mut self, offset: u64, value: u64, by: usize) -> Result<(), Violation> {
+    /// A value of an append stands at an offset, as operation `by` was told.
+    fn put(&mut self, offset: u64, value: u64, append: usize, by: usize) -> Result<(), Violation> {
         let other = self.contents.get(&offset).map(|&(_, other)| other).or_else(|| self.gaps.get(offset));
         let Some(other) = other else {
             self.contents.insert(offset, (value, by));
@@ -350,7 +351,8 @@ impl LogMonitor {
             value::name(value),
             self.told(other)
         );
-        Err(self.violation(self.disagreement(other, by), &[other, by], message))
+        let rival = self.append_at(offset).unwrap_or(other);
+        Err(self.violation(self.disagreement(other, by), &[rival, other, append, by], message))
     }
 
     /// The append whose value stands at this offset.
@@ -380,11 +382,12 @@ impl LogMonitor {
         self.violation(Anomaly::Unreadable, &[index], message)
     }
 
+    /// The last of the operations gave it away, and stays the last where it is named twice.
     fn violation(&self, anomaly: Anomaly, operations: &[usize], message: String) -> Violation {
         let mut distinct: Vec<usize> = Vec::with_capacity(operations.len());
-        for &index in operations {
+        for &index in operations.iter().rev() {
             if !distinct.contains(&index) {
-                distinct.push(index);
+                distinct.insert(0, index);
             }
         }
         Violation { anomaly, message, operations: distinct }

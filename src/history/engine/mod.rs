@@ -22,6 +22,7 @@ pub mod decide;
 pub mod finished;
 pub mod gaps;
 pub mod log;
+pub mod log_core;
 pub mod producer;
 pub mod proof;
 pub mod queue;

@@ -15,54 +15,65 @@ pub fn check(history: &[Operation]) -> Result<(), Violation> {
     let mut order: Vec<usize> = (0..history.len()).collect();
     order.sort_by_key(|&index| history[index].invoked);
     // The append of each client that stands highest.
-    let mut highest: BTreeMap<ClientId, (u64, usize)> = BTreeMap::new();
-    for index in order {
-        let Operation { client, ask: Ask::Append { values }, outcome, .. } = &history[index] else { continue };
+    let mut highest: BTreeMap<ClientId, Place> = BTreeMap::new();
+    for append in order {
+        let Operation { client, ask: Ask::Append { .. }, outcome, .. } = &history[append] else { continue };
         let place = match outcome {
-            Outcome::Ok(Told::Appended { offset }) => Some(*offset),
-            _ => values.first().and_then(|first| seen.get(first)).copied(),
+            Outcome::Ok(Told::Appended { offset }) => Some(Place { append, base: *offset, by: append }),
+            _ => seen.get(&append).copied(),
         };
-        let Some(base) = place else { continue };
+        let Some(place) = place else { continue };
         match highest.get(client) {
-            Some(&(above, earlier)) if above > base => return Err(violation(history, (earlier, above), (index, base))),
+            Some(above) if above.base > place.base => return Err(violation(history, *above, place)),
             _ => {
-                highest.insert(*client, (base, index));
+                highest.insert(*client, place);
             }
         }
     }
     Ok(())
 }
 
-/// Where reads have seen the values of open appends.
-fn seen(history: &[Operation]) -> BTreeMap<u64, u64> {
-    let open = |operation: &&Operation| operation.outcome == Outcome::Open;
-    let first = |operation: &Operation| match &operation.ask {
-        Ask::Append { values } => values.first().copied(),
-        _ => None,
-    };
-    let mut seen: BTreeMap<u64, Option<u64>> =
-        history.iter().filter(open).filter_map(first).map(|value| (value, None)).collect();
-    if !seen.is_empty() {
-        for operation in history {
-            let Outcome::Ok(Told::Read { values, .. }) = &operation.outcome else { continue };
-            for (offset, value) in values {
-                if let Some(place) = seen.get_mut(value) {
-                    *place = Some(*offset);
-                }
+/// Where an append stands, as an operation was told.
+#[derive(Clone, Copy)]
+struct Place {
+    append: usize,
+    base: u64,
+    by: usize,
+}
+
+/// Where reads have seen open appends, any of their values.
+fn seen(history: &[Operation]) -> BTreeMap<usize, Place> {
+    let mut origins: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
+    for (index, operation) in history.iter().enumerate() {
+        let (Ask::Append { values }, Outcome::Open) = (&operation.ask, &operation.outcome) else { continue };
+        origins.extend(values.iter().zip(0..).map(|(&value, place)| (value, (index, place))));
+    }
+    let mut seen = BTreeMap::new();
+    let reads = history.iter().enumerate().filter(|_| !origins.is_empty());
+    for (by, operation) in reads {
+        let Outcome::Ok(Told::Read { values, .. }) = &operation.outcome else { continue };
+        for (offset, value) in values {
+            if let Some(&(append, place)) = origins.get(value) {
+                seen.entry(append).or_insert(Place { append, base: offset - place, by });
             }
         }
     }
-    seen.into_iter().filter_map(|(value, offset)| Some((value, offset?))).collect()
+    seen
 }
 
-fn violation(history: &[Operation], (earlier, above): (usize, u64), (later, below): (usize, u64)) -> Violation {
-    let name = |index: usize| match &history[index].ask {
+fn violation(history: &[Operation], earlier: Place, later: Place) -> Violation {
+    let name = |place: Place| match &history[place.append].ask {
         Ask::Append { values } => values.iter().map(|&value| value::name(value)).collect::<Vec<_>>().join(" "),
         _ => unreachable!("only appends stand in a log"),
     };
-    let (client, first, second) = (history[later].client, name(earlier), name(later));
+    let (client, first, second) = (history[later.append].client, name(earlier), name(later));
+    let (above, below) = (earlier.base, later.base);
     let message = format!(
         "client {client} sent {first} before {second}, but {first} stands at offset {above} and {second} at {below}"
     );
-    Violation { anomaly: Anomaly::OutOfSequence, message, operations: vec![earlier, later] }
+    let mut operations = vec![earlier.append, later.append, earlier.by, later.by];
+    operations.sort();
+    operations.dedup();
+    operations.sort_by_key(|&index| history[index].returned);
+    Violation { anomaly: Anomaly::OutOfSequence, message, operations }
 }
