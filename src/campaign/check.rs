@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::campaign::reading::{LoadError, Loaded, Watch, load};
 use crate::history::engine::decide::Verdict as Decided;
 use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, decide, parts};
-use crate::history::engine::{Budget, Exhausted, finished, words};
+use crate::history::engine::{Budget, Exhausted, finished, log, told, words};
 use crate::history::format::{Allowance, Dialect, Format, Hints, ParseError, Subject, format_of, import_within};
 use crate::history::model::Start;
 use crate::history::objects::{Action, Entry, NIL, Name, OPEN, ObjectHistory};
@@ -77,6 +77,8 @@ pub struct CoreOperation {
     pub f: &'static str,
     /// The value, or values.
     pub value: Value,
+    /// The same for people; of a long answer, what of it conflicts.
+    pub told: String,
     /// When, on the history's clock.
     pub invoked: u64,
     /// When it was answered.
@@ -156,8 +158,8 @@ pub fn facts(checked: &Checked) -> Value {
         Verdict::Undecided { why } => ("undecided", Some(why), &[][..]),
     };
     let operation = |told: &CoreOperation| {
-        let CoreOperation { client, f, value, invoked, returned } = told;
-        json!({ "client": client, "f": f, "value": value, "invoked": invoked, "returned": returned })
+        let CoreOperation { client, f, value, told, invoked, returned } = told;
+        json!({ "client": client, "f": f, "value": value, "told": told, "invoked": invoked, "returned": returned })
     };
     json!({
         "format": checked.format(),
@@ -231,8 +233,9 @@ fn read_and_decide(
 pub fn reached(subject: &Subject, core: &[CoreOperation], options: &Options) -> Option<(String, Vec<CoreOperation>)> {
     let Some(history) = subject.objects.as_ref().filter(|_| subject.log.is_empty()) else {
         let end = core.last()?.returned?;
-        let before = subject.log.iter().filter(|operation| operation.returned.is_some_and(|at| at.0 < end)).count();
-        let is_in_order = subject.log_model == Some(Model::Log);
+        let is_before = |operation: &&Operation| operation.returned.is_some_and(|at| at.0 < end);
+        let before = subject.log.iter().filter(is_before).count();
+        let is_in_order = subject.log_model == Some(Model::Log) && log::check(&until(&subject.log, end)).is_ok();
         return is_in_order
             .then(|| (format!("The {before} answers before the last of these can be one log's."), vec![]));
     };
@@ -250,6 +253,19 @@ pub fn reached(subject: &Subject, core: &[CoreOperation], options: &Options) -> 
     Some((sentence, shown.iter().map(|entry| of_object(history, entry)).collect()))
 }
 
+/// What is known of a log before that moment.
+fn until(history: &[Operation], end: u64) -> Vec<Operation> {
+    let known = |operation: &Operation| {
+        let is_append = matches!(operation.ask, Ask::Append { .. });
+        let open = || Operation { outcome: Outcome::Open, returned: None, ..operation.clone() };
+        match operation.returned.is_some_and(|at| at.0 < end) {
+            true => Some(operation.clone()),
+            false => is_append.then(open),
+        }
+    };
+    history.iter().filter_map(known).collect()
+}
+
 /// A log is decided at once, so it is first. A violation of the one is one, whatever the other.
 fn verdict(subject: &Subject, options: &Options, watch: &Watch<'_>, hear: &(dyn Fn(usize, usize) + Sync)) -> Verdict {
     let of_log = subject.log_model.map_or(Verdict::Linearizable, |model| log(&subject.log, model));
@@ -264,7 +280,8 @@ pub fn log(history: &[Operation], model: Model) -> Verdict {
     match finished::check(history, model) {
         Ok(()) => Verdict::Linearizable,
         Err(violation) => {
-            let core = violation.operations.iter().map(|&index| of_log(&history[index])).collect();
+            let core: Vec<&Operation> = violation.operations.iter().map(|&index| &history[index]).collect();
+            let core = core.iter().zip(told::of_log(&core)).map(|(operation, told)| of_log(operation, told)).collect();
             Verdict::NotLinearizable { message: violation.message, core }
         }
     }
@@ -400,11 +417,12 @@ fn of_object(history: &ObjectHistory, entry: &Entry) -> CoreOperation {
     };
     let stamp = |position: u32| history.stamps.get(position as usize).copied().unwrap_or(u64::from(position));
     let returned = (entry.ret != OPEN).then(|| stamp(entry.ret));
-    CoreOperation { client: u64::from(entry.process), f, value, invoked: stamp(entry.call), returned }
+    let told = value.to_string();
+    CoreOperation { client: u64::from(entry.process), f, value, told, invoked: stamp(entry.call), returned }
 }
 
 /// An operation on a log, as results show it.
-fn of_log(operation: &Operation) -> CoreOperation {
+fn of_log(operation: &Operation, told: String) -> CoreOperation {
     let Operation { client, ask, invoked, returned, outcome } = operation;
     let (f, asked) = match ask {
         Ask::Append { values } => ("append", values.iter().map(|&value| Value::from(value::name(value))).collect()),
@@ -430,7 +448,7 @@ fn of_log(operation: &Operation) -> CoreOperation {
         Outcome::Failed => json!({ "asked": asked, "failed": true }),
         Outcome::Open => json!({ "asked": asked, "open": true }),
     };
-    CoreOperation { client: u64::from(client.0), f, value, invoked: invoked.0, returned: returned.map(|at| at.0) }
+    CoreOperation { client: u64::from(client.0), f, value, told, invoked: invoked.0, returned: returned.map(|at| at.0) }
 }
 
 /// A value as JSON would have it.

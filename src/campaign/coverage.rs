@@ -69,7 +69,7 @@ fn is_idle(workload: &[crate::scenario::plan::Work], property: &str) -> bool {
         "tail_reads_linearizable" => !reads(&[Reads::Tail]),
         "consumers_see_committed" => !reads(&[Reads::Tail, Reads::Committed]),
         "kv_linearizable" => !workload.iter().any(|work| work.kind.is_about_keys()),
-        "log_linearizable" => workload.iter().all(|work| work.kind.is_about_keys()),
+        "log_linearizable" | "producers_in_order" => workload.iter().all(|work| work.kind.is_about_keys()),
         "acked_writes_survive" => workload.is_empty(),
         _ => false,
     }

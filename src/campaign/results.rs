@@ -20,10 +20,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::campaign::check;
+use crate::client::Kind;
 use crate::history::Operation;
 use crate::history::format::{Format, Hints, lines};
 use crate::outcome::Verdict;
 use crate::report;
+use crate::report::result::Core;
 use crate::scenario::plan::Plan;
 use crate::sim::Finished;
 use crate::trace;
@@ -59,9 +61,12 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished, replay: Option<&str>
     put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
     let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
     put(&folder.join("events.jsonl"), events.as_bytes())?;
-    let history = history_text(&finished.history);
+    let has_producers = plan.workload.iter().any(|work| work.kind == Kind::Producer);
+    let history =
+        history_text(if has_producers { lines::HEADER_OF_PRODUCERS } else { lines::HEADER }, &finished.history);
     put(&folder.join("history.jsonl"), history.as_bytes())?;
-    put(&folder.join("linearizability.json"), linearizability(&history).as_bytes())?;
+    let linearizability = linearizability(&history);
+    put(&folder.join(LINEARIZABILITY), linearizability.as_bytes())?;
     put(&folder.join("summary.txt"), summary(plan, finished).as_bytes())?;
     for (node, files) in finished.disks.iter().enumerate() {
         for (path, bytes) in files {
@@ -69,7 +74,8 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished, replay: Option<&str>
         }
     }
     if let Verdict::Violated(_) = outcome.verdict {
-        let page = report::result::page_of(&verdict, &outcome.trace, &replay);
+        let core = Core::parse(&linearizability);
+        let page = report::result::page_of(&verdict, core.as_ref(), &outcome.trace, &replay);
         put(&folder.join(PAGE), page.expect("invariant: what was just written is read").as_bytes())?;
     }
     Ok(folder)
@@ -87,11 +93,11 @@ fn resolved(plan: &Plan, finished: &Finished) -> Plan {
 
 /// Writes a history into a file, a line for each operation.
 pub fn write_history(file: &Path, history: &[Operation]) -> Result<(), WriteError> {
-    put(file, history_text(history).as_bytes())
+    put(file, history_text(lines::HEADER, history).as_bytes())
 }
 
-fn history_text(history: &[Operation]) -> String {
-    let mut text = lines::HEADER.to_owned();
+fn history_text(header: &str, history: &[Operation]) -> String {
+    let mut text = header.to_owned();
     history.iter().enumerate().for_each(|(index, operation)| lines::write(index, operation, &mut text));
     text
 }
@@ -210,6 +216,9 @@ fn summary(plan: &Plan, finished: &Finished) -> String {
 
 /// The page of a result, in its folder.
 pub const PAGE: &str = "report.html";
+
+/// The verdict on a result's history alone, in its folder.
+pub const LINEARIZABILITY: &str = "linearizability.json";
 
 /// Panics in these folders are a node's.
 const NODE_FOLDERS: [&str; 8] =

@@ -27,6 +27,7 @@ use crate::check::machines_agree::MachinesAgree;
 use crate::check::never_panics::NeverPanics;
 use crate::check::offset_and_epoch_identify_content::OffsetAndEpochIdentifyContent;
 use crate::check::one_leader_per_epoch::OneLeaderPerEpoch;
+use crate::check::producers_in_order::ProducersInOrder;
 use crate::check::recovery_keeps_durable::RecoveryKeepsDurable;
 use crate::check::restarts_keep_roles::RestartsKeepRoles;
 use crate::check::roles_are_valid::RolesAreValid;
@@ -153,6 +154,7 @@ fn every(canary: Canary) -> Vec<Box<dyn Property>> {
         Box::new(AckedWritesSurvive::default()),
         Box::new(TailReadsLinearizable::default()),
         Box::new(LogLinearizable::default()),
+        Box::new(ProducersInOrder::default()),
         Box::new(KvLinearizable::default()),
         Box::new(LeaderEmerges::default()),
         Box::new(LeaderIsStable::default()),

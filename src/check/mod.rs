@@ -57,6 +57,7 @@ mod mark_log;
 mod never_panics;
 mod offset_and_epoch_identify_content;
 mod one_leader_per_epoch;
+mod producers_in_order;
 mod recovery_keeps_durable;
 mod restarts_keep_roles;
 mod roles_are_valid;

@@ -210,7 +210,7 @@ fn table(core: &[CoreOperation]) -> String {
     let mut rows = vec![["client", "f", "value", "invoked", "returned"].map(str::to_owned)];
     rows.extend(core.iter().take(ROWS_MAX).map(|told| {
         let returned = told.returned.map_or("never".to_owned(), |at| at.to_string());
-        [told.client.to_string(), told.f.to_owned(), short(&told.value), told.invoked.to_string(), returned]
+        [told.client.to_string(), told.f.to_owned(), short(&told.told), told.invoked.to_string(), returned]
     }));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..5).map(width).collect();
@@ -226,11 +226,10 @@ fn table(core: &[CoreOperation]) -> String {
 }
 
 /// A value, not longer than a terminal is wide.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
+fn short(text: &str) -> String {
     match text.char_indices().nth(VALUE_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 

@@ -60,7 +60,11 @@ fn of_run(folder: &Path) -> Result<String, String> {
     let verdict = String::from_utf8(read(&verdict_file)?)
         .map_err(|error| wrong(&verdict_file, format!("{error}: expected JSON in UTF-8")))?;
     let events = codec::decode(&read(&trace_file)?).map_err(|error| wrong(&trace_file, error))?;
-    result::page_of(&verdict, &events, &results::replay_of(folder)).map_err(|error| wrong(&verdict_file, error))
+    // Without one, the page shows what the verdict names.
+    let core = std::fs::read_to_string(folder.join(results::LINEARIZABILITY)).ok();
+    let core = core.and_then(|text| result::Core::parse(&text));
+    result::page_of(&verdict, core.as_ref(), &events, &results::replay_of(folder))
+        .map_err(|error| wrong(&verdict_file, error))
 }
 
 /// What a folder is that is no result.

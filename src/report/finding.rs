@@ -1,24 +1,23 @@
 //! What a simulated run came to, as a finding: which operations or events show it, and how far all was well.
 //!
-//! A property names what it saw in words. Where clients alone can tell that something is wrong, the deciders of logs say which
-//! of their operations conflict; where the words name values, the appends of those values are shown. In any case there are
+//! A property names what it saw in words. Where clients alone can tell that something is wrong, the core of their history says
+//! which of their operations conflict; where the words name values, the appends of those values are shown. In any case there are
 //! the events that led there, and who led the epochs that the words name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check;
 use crate::history;
-use crate::history::engine::finished;
-use crate::history::{Ask, Model, Outcome, value};
+use crate::history::{Ask, Outcome, value};
 use crate::raft::note::Note;
 use crate::raft::view::RoleKind;
-use crate::report::result::Summary;
+use crate::report::result::{Core, Summary};
 use crate::report::{Ending, Finding, Operation, Prefix};
 use crate::trace::words;
 use crate::trace::{Event, EventKind, Place};
 
 /// The finding of a run, from what is written of it.
-pub fn of_run(summary: &Summary, events: &[Event], asked: &[history::Operation]) -> Finding {
+pub fn of_run(summary: &Summary, core: Option<&Core>, events: &[Event], asked: &[history::Operation]) -> Finding {
     let mut finding = Finding {
         verdict: summary.verdict.clone(),
         sentence: sentence(summary, asked.len()),
@@ -31,7 +30,10 @@ pub fn of_run(summary: &Summary, events: &[Event], asked: &[history::Operation])
     finding.causes = causes(events);
     finding.notes = leaders_named(message, events);
     finding.notes.extend(faults_before(&finding.causes, events));
-    (finding.conflict, finding.prefix) = conflict(message, asked);
+    (finding.conflict, finding.prefix) = match core {
+        Some(core) => conflict(message, core, asked),
+        None => (named(message, asked), None),
+    };
     if finding.prefix.is_none() && !finding.causes.is_empty() {
         finding.prefix = Some(until(events, asked));
     }
@@ -145,15 +147,27 @@ fn faults_before(causes: &[usize], events: &[Event]) -> Option<(String, Option<u
     Some((format!("the last of {count} faults before these events: {what}, at {at}"), Some(row)))
 }
 
-/// The operations that cannot all be true, and how many answers before were those of one log.
-fn conflict(message: &str, asked: &[history::Operation]) -> (Vec<(usize, String)>, Option<Prefix>) {
-    let Err(violation) = finished::check(asked, Model::Log) else { return (named(message, asked), None) };
-    let (&last, others) = violation.operations.split_last().expect("invariant: operations conflict");
-    let mut conflict: Vec<(usize, String)> = others.iter().map(|&index| (index, String::new())).collect();
-    conflict.push((last, violation.message));
-    let gave_away = asked[last].returned;
+/// The operations that cannot all be true, and how many answers were given before the last of them.
+fn conflict(message: &str, core: &Core, asked: &[history::Operation]) -> (Vec<(usize, String)>, Option<Prefix>) {
+    let mut conflict: Vec<(usize, String)> = Vec::new();
+    for ((client, invoked, returned), told) in &core.operations {
+        let is_it = |of: &history::Operation| {
+            (u64::from(of.client.0), of.invoked.0, of.returned.map(|at| at.0)) == (*client, *invoked, *returned)
+        };
+        let is_new = |index: usize| conflict.iter().all(|(known, _)| *known != index);
+        let found = (0..).zip(asked).find(|&(index, of)| is_it(of) && is_new(index));
+        // Of a long read the page tells how long, and the core what conflicts.
+        let why =
+            |of: &history::Operation| if matches!(of.ask, Ask::Read { .. }) { told.clone() } else { String::new() };
+        conflict.extend(found.map(|(index, of)| (index, why(of))));
+    }
+    let Some((last, why)) = conflict.last_mut() else { return (named(message, asked), None) };
+    if !message.contains(&core.message) {
+        *why = core.message.clone();
+    }
+    let gave_away = asked[*last].returned;
     let before = asked.iter().filter(|operation| operation.returned.is_some() && operation.returned < gave_away);
-    let sentence = format!("The {} answers before that one can all be given by one log.", before.count());
+    let sentence = format!("{} answers were given before that one.", before.count());
     (conflict, Some(Prefix { sentence, order: Vec::new() }))
 }
 
@@ -221,20 +235,22 @@ mod tests {
     }
 
     #[test]
-    fn operations_that_conflict_are_named_by_the_monitor() {
+    fn operations_that_conflict_are_those_of_the_core() {
         let asked = [append(&[1], 0, 1, 5), append(&[2], 2, 3, 6), append(&[3], 4, 5, 2)];
-        let finding = of_run(&violated("anything"), &[], &asked);
-        let indexes: Vec<usize> = finding.conflict.iter().map(|(index, _)| *index).collect();
-        assert_eq!(indexes, [1, 2]);
-        assert!(finding.conflict[1].1.contains("stands at offset 2"), "{:?}", finding.conflict);
-        assert!(finding.prefix.expect("a prefix").sentence.contains("The 2 answers before"));
+        let core = Core {
+            message: "lost".into(),
+            operations: vec![((0, 2, Some(3)), "".into()), ((0, 4, Some(5)), "".into())],
+        };
+        let finding = of_run(&violated("anything"), Some(&core), &[], &asked);
+        assert_eq!(finding.conflict, [(1, String::new()), (2, "lost".to_owned())]);
+        assert!(finding.prefix.expect("a prefix").sentence.starts_with("2 answers"));
         assert_eq!(finding.rule.expect("a rule").0, "acked_writes_survive");
     }
 
     #[test]
     fn values_that_are_named_lead_to_their_appends() {
         let asked = [append(&[1], 0, 1, 5), append(&[2, 3], 2, 3, 6)];
-        let finding = of_run(&violated("value c0-3 was acknowledged at offset 7 and is at 9"), &[], &asked);
+        let finding = of_run(&violated("value c0-3 was acknowledged at offset 7 and is at 9"), None, &[], &asked);
         assert_eq!(finding.conflict, [(1, "appends c0-3".to_owned())]);
     }
 
@@ -252,7 +268,7 @@ mod tests {
         let event =
             |(id, (cause, kind))| Event { id: EventId(id), cause, at: Instant(id), place: Place::Node(2), kind };
         let events: Vec<Event> = (0..).zip(kinds).map(event).collect();
-        let finding = of_run(&violated("node 2 leads epoch 4 again, after epoch 4"), &events, &[]);
+        let finding = of_run(&violated("node 2 leads epoch 4 again, after epoch 4"), None, &events, &[]);
         assert_eq!(finding.causes, [0, 1, 2, 3]);
         assert_eq!(finding.notes.len(), 1, "{:?}", finding.notes);
         assert_eq!(finding.notes[0].1, Some(1));
@@ -262,7 +278,7 @@ mod tests {
     #[test]
     fn a_run_that_passed_has_no_chain() {
         let summary = Summary { verdict: "passed".into(), events: 7, ..Summary::default() };
-        let finding = of_run(&summary, &[], &[]);
+        let finding = of_run(&summary, None, &[], &[]);
         assert_eq!(finding.sentence, "Nothing forbidden was seen in 7 events and 0 operations.");
         assert!(finding.causes.is_empty() && finding.prefix.is_none());
     }

@@ -1,4 +1,4 @@
-//! What `run` has written of a run, read again: `verdict.json` and the trace.
+//! What `run` has written of a run, read again: `verdict.json`, `linearizability.json` and the trace.
 
 use std::fmt;
 
@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::history;
 use crate::history::objects::Clock;
+use crate::report::recorded::Mark;
 use crate::report::{Report, finding, page};
 use crate::time::Instant;
 use crate::trace::{Event, EventKind};
@@ -29,6 +30,15 @@ pub struct Summary {
     pub title: String,
     /// Everything else worth showing, by name.
     pub facts: Vec<(String, String)>,
+}
+
+/// What `linearizability.json` says of operations that conflict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Core {
+    /// What conflicts.
+    pub message: String,
+    /// The operations: who asked, when, when that was answered; and what was asked and told, in words.
+    pub operations: Vec<(Mark, String)>,
 }
 
 /// A result that cannot be read.
@@ -81,12 +91,28 @@ impl Summary {
     }
 }
 
-/// The page of a run: of its `verdict.json` and its trace. `replay` is how to make it again where the verdict does not say.
-pub fn page_of(verdict: &str, events: &[Event], replay: &str) -> Result<String, ReadError> {
+impl Core {
+    /// Reads the text of a `linearizability.json`; `None` where nothing conflicts, or nobody can say what.
+    pub fn parse(text: &str) -> Option<Core> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let operation = |told: &Value| {
+            let number = |name: &str| told.get(name).and_then(Value::as_u64);
+            let words = told.get("told").and_then(Value::as_str).unwrap_or_default();
+            Some(((number("client")?, number("invoked")?, number("returned")), words.to_owned()))
+        };
+        let operations: Vec<_> = value.get("core")?.as_array()?.iter().filter_map(operation).collect();
+        let message = value.get("message")?.as_str()?.to_owned();
+        (!operations.is_empty()).then_some(Core { message, operations })
+    }
+}
+
+/// The page of a run: of its `verdict.json`, the core in its `linearizability.json`, and its trace. `replay` is how to make it
+/// again where the verdict does not say.
+pub fn page_of(verdict: &str, core: Option<&Core>, events: &[Event], replay: &str) -> Result<String, ReadError> {
     let mut summary = Summary::parse(verdict)?;
     summary.replay.get_or_insert_with(|| replay.to_owned());
     let asked = asked(events)?;
-    let finding = finding::of_run(&summary, events, &asked);
+    let finding = finding::of_run(&summary, core, events, &asked);
     let Summary { title, facts, .. } = summary;
     Ok(page(&Report {
         title,
@@ -204,7 +230,7 @@ mod tests {
             (vec![event(1, 5, EventKind::Tick), event(2, 4, EventKind::Tick)], "event 2 of the trace: found it after"),
             (vec![event(3, 5, operation(1))], "event 3 of the trace: found operation 1 after 0 others"),
         ] {
-            let told = page_of(VERDICT, &events, "").expect_err("out of order").to_string();
+            let told = page_of(VERDICT, None, &events, "").expect_err("out of order").to_string();
             assert!(told.starts_with(expected), "{told}");
         }
     }
@@ -221,7 +247,7 @@ mod tests {
             for flip in [1, 2, 0x40, 0x80] {
                 let mut bytes = bytes.clone();
                 bytes[at] ^= flip;
-                let page = codec::decode(&bytes).ok().map(|events| page_of(VERDICT, &events, ""));
+                let page = codec::decode(&bytes).ok().map(|events| page_of(VERDICT, None, &events, ""));
                 made += u32::from(page.is_some_and(|page| page.is_ok()));
             }
         }

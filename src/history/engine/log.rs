@@ -22,11 +22,15 @@
 //! | promise | formally | if broken |
 //! |---|---|---|
 //! | committed | `(o, v)` in `R` implies an append `A` of `v` that did not fail, and `A` was called before `R` returned | [`Anomaly::DirtyRead`], [`Anomaly::Invented`] |
-//! | monotonic | offsets in `R` ascend from `from` on and stay below `next`: a position never goes back | [`Anomaly::Unreadable`] |
+//! | monotonic | offsets in `R` ascend from `from` on: a position never goes back | [`Anomaly::Nonmonotonic`] |
 //! | no rewrite | `(o, v)` in `R` and `(o, w)` in another read imply `v = w` | [`Anomaly::Rewritten`] |
 //! | no gap | an append was told offset `o` for `v`, and `from <= o < next`, imply `(o, v)` in `R` | [`Anomaly::LostWrite`] |
 //!
 //! How far `next` gets is not promised: after an election the high watermark may lag behind what an earlier leader had told.
+//!
+//! **Which of two lies is told.** What was acknowledged and lost, or read and replaced, breaks real time as well: whoever appends
+//! after that lands too low, and the end is too near. So where an answer breaks statement 2, and the history statement 1 anywhere,
+//! the latter is what a finished history is accused of.
 //!
 //! Offsets between values are legal: a new leader writes a record of its own. Hence an open append that nobody has seen
 //! needs no place. For the same reason the monitor is exact: if 1 and 2 hold, the appends and tails in the order of
@@ -41,16 +45,16 @@ use crate::history::engine::gaps::Gaps;
 use crate::history::{Ask, ClientId, Operation, Outcome, Told, value};
 use crate::time::Instant;
 
-/// What kind of lie was told. (Names after Jepsen's analysis of Kafka-like logs, where it has one.)
+/// What kind of lie was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Anomaly {
     /// An acknowledged value is not where it was said to be.
     LostWrite,
     /// One value at two offsets.
     Duplicate,
-    /// Two appends were acknowledged at one offset.
+    /// Two appends were acknowledged at one offset, so that one of them is lost.
     SharedOffset,
-    /// What was read at an offset differs from what is said of it later.
+    /// What was read at an offset differs from what is said of it later: it was not committed when it was read.
     Rewritten,
     /// The values of one append are not adjacent, or the log ended between them.
     TornBatch,
@@ -58,6 +62,8 @@ pub enum Anomaly {
     DirtyRead,
     /// A value was read that nobody had appended.
     Invented,
+    /// A read went back below the offset that it was at.
+    Nonmonotonic,
     /// A tail read ends below what was known before it was asked.
     StaleTail,
     /// An append stands below what was known before it was asked.
@@ -68,12 +74,29 @@ pub enum Anomaly {
     Unreadable,
 }
 
+impl Anomaly {
+    /// The name in messages: Jepsen's for Kafka-like logs, where it has one. (`jepsen/tests/kafka.clj`.)
+    pub fn name(self) -> &'static str {
+        match self {
+            Anomaly::LostWrite | Anomaly::SharedOffset => "lost write",
+            Anomaly::Duplicate => "duplicate",
+            Anomaly::Rewritten | Anomaly::DirtyRead => "dirty read",
+            Anomaly::TornBatch => "torn batch",
+            Anomaly::Invented => "invented value",
+            Anomaly::Nonmonotonic => "nonmonotonic read",
+            Anomaly::StaleTail => "stale read",
+            Anomaly::Reordered | Anomaly::OutOfSequence => "reorder",
+            Anomaly::Unreadable => "impossible answer",
+        }
+    }
+}
+
 /// Operations that cannot all have happened in one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The kind.
     pub anomaly: Anomaly,
-    /// What conflicts, in words.
+    /// What conflicts, in words; the anomaly's name comes first.
     pub message: String,
     /// The operations that conflict, by index in the history; the last is the one that gave it away.
     pub operations: Vec<usize>,
@@ -94,6 +117,16 @@ pub struct LogMonitor {
     /// The greatest length that was proved, and by which operation.
     known: Option<Proof>,
     answers: u64,
+    judges: Judges,
+}
+
+/// Which statements are checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Judges {
+    #[default]
+    All,
+    /// Not the second, real time.
+    Content,
 }
 
 /// The log had this length when this operation returned.
@@ -124,6 +157,15 @@ enum Said {
 
 /// Judges a finished history. Events of one instant count as concurrent.
 pub fn check(history: &[Operation]) -> Result<(), Violation> {
+    match follow(history, Judges::All) {
+        Err(late @ Violation { anomaly: Anomaly::StaleTail | Anomaly::Reordered, .. }) => {
+            Err(follow(history, Judges::Content).err().unwrap_or(late))
+        }
+        judged => judged,
+    }
+}
+
+fn follow(history: &[Operation], judges: Judges) -> Result<(), Violation> {
     let mut events: Vec<(Instant, bool, usize)> = Vec::with_capacity(history.len() * 2);
     for (index, operation) in history.iter().enumerate() {
         events.push((operation.invoked, false, index));
@@ -132,7 +174,8 @@ pub fn check(history: &[Operation]) -> Result<(), Violation> {
         events.extend(ends.then_some((operation.returned.unwrap_or(Instant(u64::MAX)), true, index)));
     }
     events.sort();
-    let (mut monitor, mut numbers) = (LogMonitor::default(), vec![usize::MAX; history.len()]);
+    let mut numbers = vec![usize::MAX; history.len()];
+    let mut monitor = LogMonitor { judges, ..LogMonitor::default() };
     for (_, is_return, index) in events {
         if is_return {
             monitor.on_returned(numbers[index], &history[index]).map_err(|violation| violation.renumbered(&numbers))?;
@@ -172,7 +215,8 @@ impl LogMonitor {
             Ask::Get { .. } | Ask::Put { .. } | Ask::Cas { .. } => Said::OfKey,
         };
         let (client, invoked) = (operation.client, operation.invoked);
-        self.facts.push(Fact { client, invoked, returned: None, floor: self.known, said });
+        let floor = self.known.filter(|_| self.judges == Judges::All);
+        self.facts.push(Fact { client, invoked, returned: None, floor, said });
     }
 
     /// An operation has ended as its outcome says.
@@ -212,12 +256,9 @@ impl LogMonitor {
         match *base {
             None => Ok(()),
             Some(offset) => {
-                let by = self.contents[&offset].1;
-                Err(self.violation(
-                    Anomaly::DirtyRead,
-                    &[by, index],
-                    format!("{}, whose append had failed", self.told(by)),
-                ))
+                let (value, by) = self.contents[&offset];
+                let message = format!("{}, but {}", self.found(by, offset, Some(value)), self.told(index));
+                Err(self.violation(Anomaly::DirtyRead, &[by, index], message))
             }
         }
     }
@@ -225,7 +266,11 @@ impl LogMonitor {
     fn on_tail(&mut self, index: usize, end: u64) -> Result<(), Violation> {
         self.facts[index].said = Said::Tail { end: Some(end) };
         if let Some(floor) = self.facts[index].floor.filter(|floor| end < floor.end) {
-            let message = format!("{}, after {}", self.told(index), self.told(floor.by));
+            let Fact { client, invoked, .. } = &self.facts[index];
+            let message = format!(
+                "client {client} asked at {invoked} where the log ends and was told {end}, after {}",
+                self.told(floor.by)
+            );
             return Err(self.violation(Anomaly::StaleTail, &[floor.by, index], message));
         }
         if let Some(append) = end.checked_sub(1).and_then(|last| self.append_at(last))
@@ -244,8 +289,11 @@ impl LogMonitor {
         self.facts[index].said = Said::Read { from, next: Some(next) };
         let mut due = from;
         for &(offset, value) in values {
-            if offset < due || offset >= next {
-                let reason = format!("offset {offset} where {due} or more was due, below {next}");
+            if offset < due {
+                return Err(self.went_back(index, (offset, value), due));
+            }
+            if offset >= next {
+                let reason = format!("{} at offset {offset}, and the next offset is {next}", value::name(value));
                 return Err(self.unreadable(index, &reason));
             }
             self.on_gap(index, due, offset)?;
@@ -267,9 +315,8 @@ impl LogMonitor {
         if from == to {
             return Ok(());
         }
-        if let Some((&offset, &(_, by))) = self.contents.range(from..to).next() {
-            let message = format!("{} and found nothing at offset {offset}, but {}", self.told(index), self.told(by));
-            return Err(self.violation(self.disagreement(by, index), &[by, index], message));
+        if let Some((&offset, &(value, by))) = self.contents.range(from..to).next() {
+            return Err(self.disagree(offset, (Some(value), by), (None, index)));
         }
         self.gaps.insert(from, to, index);
         Ok(())
@@ -280,7 +327,7 @@ impl LogMonitor {
         if self.contents.get(&offset).is_some_and(|&(there, _)| there == value) {
             return Ok(());
         }
-        let found = || format!("{} and found {} at offset {offset}", self.told(index), value::name(value));
+        let found = || self.found(index, offset, Some(value));
         let Some(&(append, place)) = self.origins.get(&value) else {
             return Err(self.violation(Anomaly::Invented, &[index], format!("{}, which nobody had appended", found())));
         };
@@ -291,9 +338,12 @@ impl LogMonitor {
             let message = format!("{}, but {}", found(), self.told(append));
             return Err(self.violation(Anomaly::DirtyRead, &[append, index], message));
         }
-        if let Some(base) = base.filter(|base| base + place != offset) {
-            let by = self.contents[&(base + place)].1;
-            let message = format!("{}, but {} at offset {}", found(), self.told(by), base + place);
+        if let Some(before) = base.map(|base| base + place).filter(|before| *before != offset) {
+            let by = self.contents[&before].1;
+            let message = match by == index {
+                true => format!("{} and again at offset {offset}", self.found(by, before, Some(value))),
+                false => format!("{}, but {}", self.found(by, before, Some(value)), found()),
+            };
             return Err(self.violation(Anomaly::Duplicate, &[append, by, index], message));
         }
         let Some(base) = offset.checked_sub(place) else {
@@ -313,46 +363,41 @@ impl LogMonitor {
             if before == base {
                 return Ok(());
             }
-            let seen = self.contents[&before].1;
-            let message = format!("{}, but {} from offset {before} on", self.told_at(append, base), self.told(seen));
-            return Err(self.violation(Anomaly::Duplicate, &[seen, append], message));
+            let (value, seen) = self.contents[&before];
+            let (now, then) = (self.acknowledged(append, base), self.found(seen, before, Some(value)));
+            return Err(self.violation(Anomaly::Duplicate, &[seen, append], format!("{now}, but {then}")));
         }
         *known = Some(base);
         let values = values.clone();
         if let Some(floor) = fact.floor.filter(|floor| base < floor.end) {
+            let Fact { client, invoked, .. } = &self.facts[append];
             let message = format!(
-                "{} stands at offset {base}, but it was asked for after {}",
-                self.asked(append),
+                "{}, which client {client} asked for at {invoked}, after {}",
+                self.found(by, base, values.first().copied()),
                 self.told(floor.by)
             );
             return Err(self.violation(Anomaly::Reordered, &[floor.by, append, by], message));
         }
         if let Some((_, &tail)) = self.ends.range(base + 1..(base + values.len() as u64).max(base + 1)).next() {
-            let message = format!("{}, in the midst of {}", self.told(tail), self.told(append));
+            let message =
+                format!("{}, in the midst of {}", self.told(tail), self.found(by, base, values.first().copied()));
             return Err(self.violation(Anomaly::TornBatch, &[append, tail, by], message));
         }
         for (offset, value) in (base..).zip(values) {
-            self.put(offset, value, append, by)?;
+            self.put(offset, value, by)?;
         }
         Ok(())
     }
 
-    /// A value of an append stands at an offset, as operation `by` was told.
-    fn put(&mut self, offset: u64, value: u64, append: usize, by: usize) -> Result<(), Violation> {
+    /// A value stands at an offset, as operation `by` was told.
+    fn put(&mut self, offset: u64, value: u64, by: usize) -> Result<(), Violation> {
         let other = self.contents.get(&offset).map(|&(_, other)| other).or_else(|| self.gaps.get(offset));
         let Some(other) = other else {
             self.contents.insert(offset, (value, by));
             return Ok(());
         };
-        let there = self.contents.get(&offset).map_or("nothing".to_owned(), |&(there, _)| value::name(there));
-        let message = format!(
-            "{}, so {} stands at offset {offset}, but {} and {there} stood there",
-            self.told(by),
-            value::name(value),
-            self.told(other)
-        );
-        let rival = self.append_at(offset).unwrap_or(other);
-        Err(self.violation(self.disagreement(other, by), &[rival, other, append, by], message))
+        let there = self.contents.get(&offset).map(|&(there, _)| there);
+        Err(self.disagree(offset, (there, other), (Some(value), by)))
     }
 
     /// The append whose value stands at this offset.
@@ -361,14 +406,40 @@ impl LogMonitor {
         self.origins.get(value).map(|&(append, _)| append)
     }
 
-    /// What to call it when `later` contradicts what `earlier` was told about an offset.
-    fn disagreement(&self, earlier: usize, later: usize) -> Anomaly {
-        let is_append = |index: usize| matches!(self.facts[index].said, Said::Append { .. });
-        match (is_append(earlier), is_append(later)) {
+    /// An offset is said to hold one thing by one operation, and another, or nothing, by a later one.
+    fn disagree(&self, offset: u64, then: (Option<u64>, usize), now: (Option<u64>, usize)) -> Violation {
+        let append_of =
+            |value: Option<u64>| value.and_then(|value| self.origins.get(&value)).map(|&(append, _)| append);
+        let is_acked = |append: usize| self.is_acknowledged(append);
+        let (earlier, later) = (append_of(then.0), append_of(now.0));
+        let anomaly = match (earlier.is_some_and(is_acked), later.is_some_and(is_acked)) {
+            // One answer that contradicts itself.
+            _ if then.1 == now.1 => Anomaly::TornBatch,
             (true, true) => Anomaly::SharedOffset,
             (true, false) => Anomaly::LostWrite,
+            (false, true) if earlier.is_none() => Anomaly::LostWrite,
             (false, _) => Anomaly::Rewritten,
-        }
+        };
+        // An acknowledgement says more than whoever saw the value first.
+        let witness = |append: Option<usize>, by: usize| append.filter(|&append| is_acked(append)).unwrap_or(by);
+        let (first, second) = (witness(earlier, then.1), witness(later, now.1));
+        let message = format!("{}, but {}", self.found(first, offset, then.0), self.found(second, offset, now.0));
+        let operations: Vec<usize> = earlier.into_iter().chain(later).chain([first, second, now.1]).collect();
+        self.violation(anomaly, &operations, message)
+    }
+
+    fn is_acknowledged(&self, append: usize) -> bool {
+        let Fact { returned, said, .. } = &self.facts[append];
+        matches!(said, Said::Append { is_failed: false, .. }) && returned.is_some()
+    }
+
+    /// A read was given an offset below the one that was due.
+    fn went_back(&self, index: usize, given: (u64, u64), due: u64) -> Violation {
+        let (offset, value) = given;
+        let append = self.origins.get(&value).map(|&(append, _)| append);
+        let message = format!("{}, where {due} or more was due", self.found(index, offset, Some(value)));
+        let operations: Vec<usize> = append.into_iter().chain([index]).collect();
+        self.violation(Anomaly::Nonmonotonic, &operations, message)
     }
 
     fn prove(&mut self, end: u64, by: usize) {
@@ -382,7 +453,7 @@ impl LogMonitor {
         self.violation(Anomaly::Unreadable, &[index], message)
     }
 
-    /// The last of the operations gave it away, and stays the last where it is named twice.
+    /// Each operation once, and the last one last.
     fn violation(&self, anomaly: Anomaly, operations: &[usize], message: String) -> Violation {
         let mut distinct: Vec<usize> = Vec::with_capacity(operations.len());
         for &index in operations.iter().rev() {
@@ -390,7 +461,18 @@ impl LogMonitor {
                 distinct.insert(0, index);
             }
         }
-        Violation { anomaly, message, operations: distinct }
+        Violation { anomaly, message: format!("{}: {message}", anomaly.name()), operations: distinct }
+    }
+
+    /// How an operation knows what stands at an offset: it was told so as its acknowledgement, or has read it.
+    fn found(&self, by: usize, offset: u64, value: Option<u64>) -> String {
+        match self.facts[by].said {
+            Said::Append { .. } => self.told(by),
+            _ => {
+                let value = value.map_or("nothing".to_owned(), value::name);
+                format!("{} and found {value} at offset {offset}", self.told(by))
+            }
+        }
     }
 
     /// An operation as something that was asked: `append of c1-3 by client 1, asked at 2s`.
@@ -424,7 +506,7 @@ impl LogMonitor {
         }
     }
 
-    fn told_at(&self, append: usize, base: u64) -> String {
+    fn acknowledged(&self, append: usize, base: u64) -> String {
         let Fact { client, returned, said, .. } = &self.facts[append];
         let Said::Append { values, .. } = said else { unreachable!("only appends have a place") };
         let at = returned.map_or("some time".to_owned(), |at| at.to_string());

@@ -28,6 +28,7 @@ pub mod proof;
 pub mod queue;
 pub mod search;
 pub mod sweep;
+pub mod told;
 pub mod words;
 pub mod zones;
 

@@ -2,7 +2,8 @@
 //! twice is one of these rules), and all of one client's in the order in which it sent them.
 //!
 //! A client that does not wait has several appends under way, and sent them in the order of the history, though their calls may
-//! carry one time. Where an append stands its answer says, or a read.
+//! carry one time. Where an append stands its answer says, or a read. Of one that nobody acknowledged it is only asked whether
+//! it stands below what the client had sent before: itself it may have been in the log at any time after it was sent.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ pub fn check(history: &[Operation]) -> Result<(), Violation> {
     let seen = seen(history);
     let mut order: Vec<usize> = (0..history.len()).collect();
     order.sort_by_key(|&index| history[index].invoked);
-    // The append of each client that stands highest.
+    // The acknowledged append of each client that stands highest.
     let mut highest: BTreeMap<ClientId, Place> = BTreeMap::new();
     for append in order {
         let Operation { client, ask: Ask::Append { .. }, outcome, .. } = &history[append] else { continue };
@@ -25,9 +26,8 @@ pub fn check(history: &[Operation]) -> Result<(), Violation> {
         let Some(place) = place else { continue };
         match highest.get(client) {
             Some(above) if above.base > place.base => return Err(violation(history, *above, place)),
-            _ => {
-                highest.insert(*client, place);
-            }
+            _ if matches!(outcome, Outcome::Ok(_)) => _ = highest.insert(*client, place),
+            _ => {}
         }
     }
     Ok(())
@@ -66,14 +66,28 @@ fn violation(history: &[Operation], earlier: Place, later: Place) -> Violation {
         Ask::Append { values } => values.iter().map(|&value| value::name(value)).collect::<Vec<_>>().join(" "),
         _ => unreachable!("only appends stand in a log"),
     };
-    let (client, first, second) = (history[later.append].client, name(earlier), name(later));
-    let (above, below) = (earlier.base, later.base);
+    let told = |place: Place| match (&history[place.by], place.by == place.append) {
+        (Operation { returned: Some(at), .. }, true) => format!("was acknowledged at offset {} at {at}", place.base),
+        (Operation { client, returned, .. }, _) => {
+            let at = returned.map_or("some time".to_owned(), |at| at.to_string());
+            format!("was read at offset {} by client {client} at {at}", place.base)
+        }
+    };
+    let anomaly = Anomaly::OutOfSequence;
     let message = format!(
-        "client {client} sent {first} before {second}, but {first} stands at offset {above} and {second} at {below}"
+        "{}: client {} sent {} at {} and then {} at {}, but the first {}, and the second {}",
+        anomaly.name(),
+        history[later.append].client,
+        name(earlier),
+        history[earlier.append].invoked,
+        name(later),
+        history[later.append].invoked,
+        told(earlier),
+        told(later),
     );
     let mut operations = vec![earlier.append, later.append, earlier.by, later.by];
     operations.sort();
     operations.dedup();
     operations.sort_by_key(|&index| history[index].returned);
-    Violation { anomaly: Anomaly::OutOfSequence, message, operations }
+    Violation { anomaly, message, operations }
 }

@@ -28,6 +28,8 @@ pub(in crate::history::format) enum End {
 pub(in crate::history::format) struct Line<'b> {
     /// Of the file, in its first line.
     pub(in crate::history::format) version: Option<u64>,
+    /// Whether appends are numbered by their producers: of the file, in its first line.
+    pub(in crate::history::format) has_producers: bool,
     /// Who asked.
     pub(in crate::history::format) client: Option<u32>,
     /// When.
@@ -118,6 +120,7 @@ impl<'b> Line<'b> {
             "reason" => of(14, string(cursor).map(|reason| self.reason = Some(reason))),
             "kraftbed_history" => of(15, natural(cursor).map(|version| self.version = version)),
             "index" => of(16, cursor.skip()),
+            "producers" => of(17, truth(cursor).map(|truth| self.has_producers = truth)),
             _ => of(UNKNOWN, cursor.skip()),
         }
     }
@@ -157,6 +160,16 @@ fn natural(cursor: &mut Cursor<'_>) -> Result<Option<u64>, Bad> {
         Some(number) => Ok(Some(number)),
         None if token == b"null" => Ok(None),
         None => Err(Cursor::new_at(cursor, at).wrong("a whole number below 2^64, or null")),
+    }
+}
+
+fn truth(cursor: &mut Cursor<'_>) -> Result<bool, Bad> {
+    cursor.peek()?;
+    let at = cursor.at();
+    match cursor.token() {
+        b"true" => Ok(true),
+        b"false" => Ok(false),
+        _ => Err(Cursor::new_at(cursor, at).wrong("true or false")),
     }
 }
 

@@ -9,7 +9,8 @@
 //! {"index":4,"client":5,"invoked":1800,"returned":1900,"f":"tail","outcome":"unreadable","reason":"bytes that are no records"}
 //! ```
 //!
-//! The first line may be missing. `invoked` and `returned` are nanoseconds of one clock; `returned` is `null` for an operation that
+//! The first line may be missing. With `"producers":true` in it, the log is judged as model `producer` unless another is asked for.
+//! `invoked` and `returned` are nanoseconds of one clock; `returned` is `null` for an operation that
 //! was never answered. `outcome`:
 //!
 //! | | |
@@ -53,6 +54,9 @@ use crate::time::Instant;
 
 /// The first line of a file.
 pub const HEADER: &str = "{\"kraftbed_history\":1,\"clock\":\"nanoseconds\"}\n";
+
+/// The first line of a file in which the appends of each client are owed in the order in which it sent them.
+pub const HEADER_OF_PRODUCERS: &str = "{\"kraftbed_history\":1,\"clock\":\"nanoseconds\",\"producers\":true}\n";
 
 /// Writes the line of an operation.
 pub fn write(index: usize, operation: &Operation, line: &mut String) {
@@ -157,6 +161,8 @@ struct Lines {
     log: Log,
     /// Whether anything was done to a log.
     is_of_log: bool,
+    /// Whether its appends are numbered by their producers.
+    has_producers: bool,
     objects: Vec<Object>,
     values: Values,
     count: u64,
@@ -165,7 +171,10 @@ struct Lines {
 impl Lines {
     fn push(&mut self, at: usize, line: Line<'_>) -> Result<(), Bad> {
         match line.version {
-            Some(1) => return Ok(()),
+            Some(1) => {
+                self.has_producers = line.has_producers;
+                return Ok(());
+            }
             Some(version) => return Err(Bad { at, wrong: Wrong::UnknownVersion { version } }),
             None => self.count += 1,
         }
@@ -190,7 +199,7 @@ impl Lines {
 
     /// All of it. Whoever says what it is about means that part alone.
     fn subject(self, model: Option<Model>, dialect: &Dialect) -> Result<Subject, Bad> {
-        let Lines { log, is_of_log, objects, values, .. } = self;
+        let Lines { log, is_of_log, has_producers, objects, values, .. } = self;
         let wants_log = model.is_none_or(|model| matches!(model, Model::Log | Model::Producer));
         let wants_objects = model.is_none_or(|model| !matches!(model, Model::Log | Model::Producer));
         let mismatch = |at, name: &str| {
@@ -199,7 +208,7 @@ impl Lines {
         };
         let mut subject = Subject::default();
         if wants_log && (is_of_log || objects.is_empty()) {
-            subject.log_model = Some(model.unwrap_or(Model::Log));
+            subject.log_model = Some(model.unwrap_or(if has_producers { Model::Producer } else { Model::Log }));
         } else if let Some(first) = objects.first().filter(|_| !wants_objects) {
             return mismatch(first.at as usize, first.deed.name());
         } else if objects.is_empty() && is_of_log {

@@ -92,9 +92,9 @@ fn a_batch_is_in_the_log_as_a_whole() {
     let ask = Ask::Append { values: vec![1, 2, 3] };
     let batch = operation(ask.clone(), Outcome::Ok(Told::Appended { offset: 4 }), 0, 10);
     assert_eq!(anomaly(&[batch.clone(), read(5, &[(5, 2), (6, 3)], 7, 11, 12), tail(7, 11, 12)]), None);
-    assert_eq!(anomaly(&[batch, tail(6, 11, 12)]), Some(Anomaly::StaleTail));
+    assert_eq!(anomaly(&[batch, tail(6, 11, 12)]), Some(Anomaly::TornBatch));
     let open = operation(ask, Outcome::Open, 0, 0);
-    assert_eq!(anomaly(&[open.clone(), read(0, &[(4, 1), (5, 2)], 8, 11, 12)]), Some(Anomaly::Rewritten));
+    assert_eq!(anomaly(&[open.clone(), read(0, &[(4, 1), (5, 2)], 8, 11, 12)]), Some(Anomaly::TornBatch));
     assert_eq!(anomaly(&[open, read(0, &[(1, 3)], 2, 11, 12)]), Some(Anomaly::TornBatch));
 }
 
@@ -105,7 +105,28 @@ fn nobody_reads_what_failed_or_was_never_appended() {
     assert_eq!(anomaly(&[failed, read(0, &[(0, 1)], 1, 1, 2)]), Some(Anomaly::DirtyRead));
     assert_eq!(anomaly(&[read(0, &[(0, 9)], 1, 1, 2)]), Some(Anomaly::Invented));
     assert_eq!(anomaly(&[read(0, &[(0, 9)], 1, 1, 2), append(9, Outcome::Open, 3, 0)]), Some(Anomaly::Invented));
-    assert_eq!(anomaly(&[read(3, &[(2, 9)], 4, 1, 2), append(9, Outcome::Open, 0, 0)]), Some(Anomaly::Unreadable));
+    assert_eq!(anomaly(&[read(3, &[(2, 9)], 4, 1, 2), append(9, Outcome::Open, 0, 0)]), Some(Anomaly::Nonmonotonic));
+}
+
+/// What was lost or replaced breaks real time as well, and says more.
+#[test]
+fn content_is_looked_at_before_real_time() {
+    let [lost, next] = [appended(1, 5, 0, 10), appended(2, 5, 11, 12)];
+    assert_eq!(anomaly(&[lost.clone(), tail(5, 11, 12)]), Some(Anomaly::StaleTail));
+    assert_eq!(anomaly(&[lost.clone(), next.clone()]), Some(Anomaly::SharedOffset));
+    assert_eq!(anomaly(&[lost, tail(5, 11, 12), read(0, &[], 6, 13, 14)]), Some(Anomaly::LostWrite));
+    let dirty = [append(1, Outcome::Open, 0, 0), read(0, &[(5, 1)], 6, 1, 10), next];
+    assert_eq!(anomaly(&dirty), Some(Anomaly::Rewritten));
+}
+
+#[test]
+fn who_read_an_acknowledged_value_first_does_not_make_it_a_dirty_one() {
+    let acked = [appended(1, 5, 0, 10), read(0, &[(5, 1)], 6, 1, 2), append(2, Outcome::Open, 0, 0)];
+    let replaced = [&acked[..], &[read(0, &[(5, 2)], 6, 11, 12)]].concat();
+    let violation = check(&replaced).unwrap_err();
+    assert_eq!(violation.anomaly, Anomaly::LostWrite);
+    assert!(violation.message.starts_with("lost write: append of c0-1 was acknowledged at offset 5"), "{violation:?}");
+    assert_eq!(violation.operations, [2, 0, 3]);
 }
 
 #[test]
@@ -117,7 +138,8 @@ fn a_violation_names_the_operations_in_words() {
     let violation = check(&[stale, acked]).unwrap_err();
     assert_eq!(
         violation.message,
-        "client 7 was told at 4s that the log ends at 4, after append of c2-3 was acknowledged at offset 4 to client 1 at 2s"
+        "stale read: client 7 asked at 3s where the log ends and was told 4, \
+         after append of c2-3 was acknowledged at offset 4 to client 1 at 2s"
     );
     assert_eq!(violation.operations, [1, 0]);
 }
