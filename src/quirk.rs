@@ -44,7 +44,7 @@ pub enum Quirk {
     AcksWhenFlushed,
     /// Consumers are given what is in the leader's log, committed or not.
     ReadsUncommitted,
-    /// Consumers are told that the high watermark is the end of the log.
+    /// Consumers are told that the high watermark is the end of the log, those included who ask where it ends. (KAFKA-2334.)
     TellsEndAsHighWatermark,
     /// A leader does not know what producers wrote in earlier epochs, and appends their retries again.
     ProducersForgottenAtFailover,
@@ -58,6 +58,13 @@ pub enum Quirk {
     GetsSkipTail,
     /// A client judges a compare-and-set by what it had read before, and not by the log up to it.
     CasJudgedEarly,
+    /// A consumer that asks for an offset in the midst of a batch keeps what stands before it. (Kafka: brokers send whole
+    /// batches, and clients skip.)
+    ReadsKeepBatchHeads,
+    /// A client that has lost an answer sends its batch again under a new producer id, so that nobody knows it again.
+    RetriesAsSomebodyElse,
+    /// A leader appends batches whatever their sequence numbers leave out.
+    SequenceGapsAccepted,
     /// Fails for one seed in a hundred on purpose, so that a harness that sees nothing is noticed.
     Canary,
     /// Harmless: BeginQuorumEpoch goes to all voters each period, even those that fetch. (Kafka before 4.2.)
@@ -68,7 +75,7 @@ pub enum Quirk {
 
 impl Quirk {
     /// All of them, in the order of declaration.
-    pub const ALL: [Quirk; 27] = [
+    pub const ALL: [Quirk; 30] = [
         Quirk::CompletionVouchesForAll,
         Quirk::RetryFetchesUnflushed,
         Quirk::DivergingRaisesHighWatermark,
@@ -93,6 +100,9 @@ impl Quirk {
         Quirk::FailedCasSets,
         Quirk::GetsSkipTail,
         Quirk::CasJudgedEarly,
+        Quirk::ReadsKeepBatchHeads,
+        Quirk::RetriesAsSomebodyElse,
+        Quirk::SequenceGapsAccepted,
         Quirk::Canary,
         Quirk::HarmlessHeartbeatsAll,
         Quirk::HarmlessParksUntilData,
@@ -125,6 +135,9 @@ impl Quirk {
             Quirk::FailedCasSets => "failed_cas_sets",
             Quirk::GetsSkipTail => "gets_skip_tail",
             Quirk::CasJudgedEarly => "cas_judged_early",
+            Quirk::ReadsKeepBatchHeads => "reads_keep_batch_heads",
+            Quirk::RetriesAsSomebodyElse => "retries_as_somebody_else",
+            Quirk::SequenceGapsAccepted => "sequence_gaps_accepted",
             Quirk::Canary => "canary",
             Quirk::HarmlessHeartbeatsAll => "harmless_heartbeats_all",
             Quirk::HarmlessParksUntilData => "harmless_parks_until_data",
@@ -166,6 +179,9 @@ impl Quirk {
             Quirk::FailedCasSets => "a compare-and-set that found something else sets all the same",
             Quirk::GetsSkipTail => "a client answers a get with what a Fetch brings, without asking where the log ends",
             Quirk::CasJudgedEarly => "a client judges a compare-and-set by what it knew, and not by the log up to it",
+            Quirk::ReadsKeepBatchHeads => "a consumer is given what stands in a batch before the offset it asked for",
+            Quirk::RetriesAsSomebodyElse => "a client sends a batch in doubt again under a new producer id",
+            Quirk::SequenceGapsAccepted => "a leader appends batches that have overtaken others of their producer",
             Quirk::Canary => "fails for one seed in a hundred, to prove that failures are seen",
             Quirk::HarmlessHeartbeatsAll => "harmless: heartbeats go to all voters; must never fail",
             Quirk::HarmlessParksUntilData => "harmless: parked fetches ignore the high watermark; must never fail",

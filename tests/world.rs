@@ -4,6 +4,8 @@
 mod check;
 #[path = "world/commands.rs"]
 mod commands;
+#[path = "world/cores.rs"]
+mod cores;
 #[path = "world/decisions.rs"]
 mod decisions;
 #[path = "world/determinism.rs"]

@@ -1,7 +1,8 @@
 //! `kraftbed hunt`: plants every known bug in turn and shows what catches it, and how soon.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -94,7 +95,9 @@ fn line(catch: &Catch) -> String {
     let seeds = catch.seeds_to_catch.map_or("-".to_owned(), |seeds| seeds.to_string());
     let (failed, runs) = catch.standard;
     let property = catch.property.as_deref().unwrap_or("-");
-    format!("{:<34} {fate:<10} {property:<38} {seeds:>6} {:>12}", catch.plant.name(), format!("{failed}/{runs}"))
+    // A plant may have a second scenario, with a name of its own.
+    let name = Path::new(&catch.scenario).file_stem().map_or(catch.plant.name().into(), OsStr::to_string_lossy);
+    format!("{name:<34} {fate:<10} {property:<38} {seeds:>6} {:>12}", format!("{failed}/{runs}"))
 }
 
 fn row(catch: &Catch) -> serde_json::Value {

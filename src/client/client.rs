@@ -66,11 +66,12 @@ impl Client {
             Kind::Append => Delivery::AtMostOnce,
             Kind::Producer | Kind::Kv | Kind::Cas => Delivery::ExactlyOnce,
         };
+        let reader = values::Reader::new(config.quirks);
         let table = Table::new(brief.client, brief.value_bytes, config.quirks);
         Client {
             session: Session::new(config, prng),
             workload,
-            reader: values::Reader::default(),
+            reader,
             table,
             asks: BTreeMap::new(),
             next_ask: AskId(0),

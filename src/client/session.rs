@@ -29,6 +29,7 @@ use crate::client::{Ask, AskId, Config, Delivery, Input, Output, Told};
 use crate::ids::Offset;
 use crate::prng::Prng;
 use crate::protocol::ConnectionId;
+use crate::quirk::Quirk;
 use crate::record::ProducerStamp;
 use crate::time::{Instant, Timestamp};
 
@@ -145,8 +146,17 @@ impl Session {
         if self.operations[index].is_produce() && self.config.delivery == Delivery::AtMostOnce {
             return self.end(index, Told::Open, out);
         }
+        self.doubt(now, index);
+    }
+
+    /// It may be there. Whoever has the batch knows it again, if it comes again as it was.
+    fn doubt(&mut self, now: Instant, index: usize) {
         self.operations[index].is_in_doubt = true;
         self.rest(now, index);
+        if self.operations[index].is_produce() && self.config.quirks.has(Quirk::RetriesAsSomebodyElse) {
+            self.operations[index].batch = None;
+            self.identity = Identity::None;
+        }
     }
 
     fn on_response(&mut self, now: Instant, call: Call, response: Response, out: &mut Vec<Output>) {
@@ -216,8 +226,7 @@ impl Session {
             // A leader that cannot commit may be none any more: ask around before anything is sent to it again.
             Certain::Open if is_idempotent && error != DUPLICATE_SEQUENCE => {
                 self.contact.doubt();
-                self.operations[index].is_in_doubt = true;
-                self.rest(now, index);
+                self.doubt(now, index);
             }
             Certain::Open => {
                 self.contact.doubt();

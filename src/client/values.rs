@@ -22,6 +22,7 @@ use crate::digest::Digest;
 use crate::history::{Told, value};
 use crate::ids::Offset;
 use crate::machine::Command;
+use crate::quirk::{Quirk, Quirks};
 use crate::record::{Compression, InvalidRecord, RecordBatch};
 
 /// The bytes of a value, `value_bytes` of them, but never fewer than the eight of its number.
@@ -82,10 +83,16 @@ pub fn read(from: Offset, batches: &[RecordBatch]) -> Told {
 /// same in every byte, so one that changed is read as what it became.
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
+    quirks: Quirks,
     inflated: BTreeMap<Offset, (RecordBatch, Vec<(u64, u64)>)>,
 }
 
 impl Reader {
+    /// A consumer that remembers nothing yet.
+    pub fn new(quirks: Quirks) -> Reader {
+        Reader { quirks, ..Reader::default() }
+    }
+
     /// See [`read`].
     pub fn read(&mut self, from: Offset, batches: &[RecordBatch]) -> Told {
         match self.try_read(from, batches) {
@@ -96,6 +103,7 @@ impl Reader {
 
     fn try_read(&mut self, from: Offset, batches: &[RecordBatch]) -> Result<Vec<(u64, u64)>, InvalidRecord> {
         let mut values = Vec::new();
+        let from = if self.quirks.has(Quirk::ReadsKeepBatchHeads) { Offset::ZERO } else { from };
         for batch in batches.iter().filter(|batch| !batch.is_control()) {
             match batch.compression() {
                 Some(Compression::None) => read_batch(batch, from, &mut values)?,

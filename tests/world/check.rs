@@ -79,29 +79,3 @@ fn what_a_run_was_told_is_a_history() {
     assert_eq!(told["histories"][0]["format"], "jsonl");
     assert!(told["histories"][0]["operations"].as_u64() > Some(100), "{told:#}");
 }
-
-/// The few operations that a reader of a report is shown, of bugs that clients alone can tell.
-#[test]
-fn the_cores_of_planted_bugs_are_a_few_operations() {
-    let desk = Desk::new("check-plants");
-    let cores = [
-        ("cas_judged_early", "4 cas [6,[1,4]]; 4 get [6,1]"),
-        ("failed_cas_sets", "4 cas [6,[4,2]]; 2 cas [6,[1,4]]"),
-        ("confirms_before_own_commit", "5 get [3,5]; 7 get [3,\"c10-7\"]"),
-    ];
-    for (plant, expected) in cores {
-        let scenario = format!("{ROOT}/scenarios/planted/{plant}.json");
-        assert_eq!(desk.call(&["run", &scenario, "--seed", "1"]).code, 1);
-        let file = desk.folder.join("sim-results").join(plant).join("1/linearizability.json");
-        let text = std::fs::read_to_string(file).expect("a run that was kept");
-        let facts: Value = serde_json::from_str(&text).expect("one JSON object");
-        assert_eq!((&facts["version"], &facts["verdict"]), (&1.into(), &"not_linearizable".into()), "{plant}");
-        let core = facts["core"].as_array().expect("a list").iter();
-        let told = core.map(|told| {
-            let f = told["f"].as_str().expect("a word");
-            format!("{} {f} {}", told["client"], told["value"])
-        });
-        assert_eq!(told.collect::<Vec<String>>().join("; "), expected, "{plant}");
-        assert!(facts["message"].as_str().is_some_and(|message| message.starts_with("key ")), "{facts:#}");
-    }
-}

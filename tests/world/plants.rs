@@ -10,7 +10,7 @@ use kraftbed::sim::{RunOptions, run};
 use crate::program::ROOT;
 
 /// A planted scenario and a seed that its property catches.
-pub const CAUGHT: [(&str, u64); 25] = [
+pub const CAUGHT: [(&str, u64); 28] = [
     ("acks_when_flushed", 1),
     ("any_fetch_confirms", 6),
     ("begin_quorum_erases_vote", 1),
@@ -26,11 +26,14 @@ pub const CAUGHT: [(&str, u64); 25] = [
     ("gets_skip_tail", 16),
     ("leader_speaks_before_durable", 1),
     ("producers_forgotten_at_failover", 1),
+    ("reads_keep_batch_heads", 1),
     ("reads_uncommitted", 1),
     ("recovered_counts_unsynced", 1),
     ("recovering_votes", 1),
     ("restarts_as_leader", 1),
+    ("retries_as_somebody_else", 2),
     ("retry_fetches_unflushed", 7),
+    ("sequence_gaps_accepted", 8),
     ("single_voter_counts_appended", 1),
     ("superseded_answer_obeyed", 1),
     ("tells_end_as_high_watermark", 1),

@@ -66,7 +66,10 @@ impl Leader {
     pub(super) fn release_confirms(&mut self, ctx: &mut Context) {
         let is_early = ctx.quirks().has(Quirk::ConfirmsBeforeOwnCommit);
         let own = ctx.high_watermark.filter(|high_watermark| *high_watermark > self.epoch_start);
-        let Some(high_watermark) = own.or(is_early.then_some(ctx.committed)) else { return };
+        let Some(mut high_watermark) = own.or(is_early.then_some(ctx.committed)) else { return };
+        if ctx.quirks().has(Quirk::TellsEndAsHighWatermark) {
+            high_watermark = ctx.log.end();
+        }
         if self.confirms.is_empty() {
             return;
         }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::ids::Offset;
-use crate::log::producers::Admission;
+use crate::log::producers::{Admission, SequenceError};
 use crate::quirk::Quirk;
 use crate::raft::context::Context;
 use crate::raft::parked::Parked;
@@ -181,6 +181,7 @@ fn judge(
         Ok(Admission::Append) => Ok(Fate::Append),
         Ok(Admission::Duplicate { end, .. }) if end <= forgotten_below => Ok(Fate::Append),
         Ok(Admission::Duplicate { base, end }) => Ok(Fate::Duplicate { base, end }),
+        Err(SequenceError::OutOfOrder) if ctx.quirks().has(Quirk::SequenceGapsAccepted) => Ok(Fate::Append),
         Err(error) => Err(Refusal::Sequence(error)),
     }
 }
