@@ -15,6 +15,8 @@ mod history;
 mod importers;
 #[path = "spec/log.rs"]
 mod log;
+#[path = "spec/mutants.rs"]
+mod mutants;
 #[path = "spec/node.rs"]
 mod node;
 #[path = "spec/raft.rs"]
