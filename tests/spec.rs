@@ -13,6 +13,8 @@ mod exports;
 mod history;
 #[path = "spec/importers.rs"]
 mod importers;
+#[path = "spec/jobs.rs"]
+mod jobs;
 #[path = "spec/log.rs"]
 mod log;
 #[path = "spec/mutants.rs"]

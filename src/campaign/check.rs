@@ -3,15 +3,16 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
+use crate::campaign::decisions::{Limits, decide_all};
 use crate::campaign::reading::{LoadError, Loaded, Watch, load};
 use crate::history::engine::decide::Verdict as Decided;
-use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, decide, parts};
+use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, parts};
 use crate::history::engine::{Budget, Exhausted, finished, log, told, words};
 use crate::history::format::{Allowance, Dialect, Format, Hints, ParseError, Subject, format_of, import_within};
 use crate::history::model::Start;
@@ -295,16 +296,15 @@ fn objects(
 ) -> Verdict {
     let parts = parts(history);
     let is_over = || watch.is_over();
-    let decisions = decide_all(history, &parts, options, &is_over, hear);
-    let refuted = decisions.iter().zip(&parts).find_map(|(decision, part)| match decision {
-        Some(Decision { verdict: Decided::NotLinearizable(refutation), .. }) => Some((part, refutation)),
-        _ => None,
-    });
-    if let Some((part, refutation)) = refuted {
-        return refute(history, part, refutation, options);
+    let threads = if history.entries.len() < ALONE_MAX { 1 } else { options.jobs };
+    let (steps_max, bytes_max) = (options.steps_max, options.bytes_max);
+    let limits = Limits { steps_max, bytes_max, threads, is_over: &is_over, hear };
+    let decisions = decide_all(history, &parts, &limits);
+    if let Some(Decision { verdict: Decided::NotLinearizable(refutation), .. }) = decisions.last() {
+        return refute(history, &parts[decisions.len() - 1], refutation, options);
     }
-    let undecided = decisions.iter().zip(&parts).filter_map(|(decision, part)| match decision {
-        Some(Decision { verdict: Decided::Undecided(why), .. }) => Some((part, why.name())),
+    let undecided = decisions.iter().zip(&parts).filter_map(|(decision, part)| match decision.verdict {
+        Decided::Undecided(why) => Some((part, why.name())),
         _ => None,
     });
     let undecided: Vec<(&Part, &str)> = undecided.collect();
@@ -323,51 +323,6 @@ fn objects(
             Verdict::Undecided { why: format!("{why} exhausted on {count} operations{key}{others}") }
         }
     }
-}
-
-/// Decides all parts, the largest first.
-fn decide_all(
-    history: &ObjectHistory,
-    parts: &[Part],
-    options: &Options,
-    is_over: &(dyn Fn() -> bool + Sync),
-    hear: &(dyn Fn(usize, usize) + Sync),
-) -> Vec<Option<Decision>> {
-    let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|&index| std::cmp::Reverse(parts[index].entries.len()));
-    let threads = if history.entries.len() < ALONE_MAX { 1 } else { options.jobs.clamp(1, parts.len().max(1)) };
-    let bytes_max = options.bytes_max / threads as u64;
-    let (next, done, is_refuted) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-    let work = || {
-        let mut decided = Vec::new();
-        while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // Where one key is refuted the verdict is known: the others may be, but not at any price.
-            let steps_max = match is_refuted.load(Ordering::Relaxed) {
-                true => options.steps_max.min(STEPS_AFTERWARDS),
-                false => options.steps_max,
-            };
-            let decision = decide(history, &parts[index], &Budget { steps_max, bytes_max, is_over });
-            is_refuted.fetch_or(matches!(decision.verdict, Decided::NotLinearizable(_)), Ordering::Relaxed);
-            decided.push((index, decision));
-            hear(done.fetch_add(1, Ordering::Relaxed) + 1, parts.len());
-        }
-        decided
-    };
-    let mut decisions: Vec<Option<Decision>> = vec![None; parts.len()];
-    let mut keep = |decided: Vec<(usize, Decision)>| {
-        decided.into_iter().for_each(|(index, decision)| decisions[index] = Some(decision));
-    };
-    if threads == 1 {
-        keep(work());
-    } else {
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            for worker in workers {
-                keep(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-        });
-    }
-    decisions
 }
 
 /// Shrinks a refutation, under a budget of its own: the verdict stands.
@@ -478,9 +433,6 @@ pub fn peak_rss_bytes() -> u64 {
 
 /// Operations that are not worth a thread.
 const ALONE_MAX: usize = 5_000;
-
-/// What a search may try when another key is refuted.
-const STEPS_AFTERWARDS: u64 = 1_000_000;
 
 /// What each search may try on the way to a core.
 const CORE_STEPS: u64 = 1_000_000;

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod check;
 pub mod coverage;
+pub mod decisions;
 pub mod hunt;
 pub mod index;
 pub mod library;
