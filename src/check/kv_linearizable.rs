@@ -4,18 +4,25 @@
 //! every compare-and-set finds that too, and no operation comes before one that had returned when it was asked for. What may
 //! or may not have happened (it timed out) has a place in the order, at any time after it was asked, or none.
 //!
-//! Source: Herlihy and Wing, "Linearizability": a history is linearizable if it is for each object alone. Who decides is
-//! [`decide`]: monitors where values are distinct, else a search, whose budget is counted in steps, so that equal seeds end
-//! equally. Where it does not last, the run is undecided.
+//! Source: Herlihy and Wing, "Linearizability": a history is linearizable if it is for each object alone.
+//!
+//! **Who decides.** Machines were given the commands in the order in which they were committed. That order is a witness: if it
+//! explains all that clients were told of a key, there is nothing to search for. It is never the judge. Where it explains
+//! nothing, [`decide`] looks for another order: monitors where values are distinct, else a search, whose budget is counted in
+//! steps, so that equal seeds end equally. (Where it does not last, the run is undecided.) If there is none, clients were lied
+//! to. If there is one, what was recorded of commits is wrong or what clients were told is, and that is a violation as well.
 
 use std::collections::BTreeMap;
 
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
-use crate::history::engine::decide::{self, Verdict, decide};
+use crate::history::engine::decide::{self, Part, Verdict, by_witness, decide};
 use crate::history::engine::{Budget, words};
 use crate::history::model::Model;
 use crate::history::objects::{Action, Clock, Entry, NIL, Name, OPEN, ObjectHistory};
 use crate::history::{Ask, Operation, Outcome, Told, value};
+use crate::ids::Offset;
+use crate::machine::Command;
+use crate::record::RecordBatch;
 use crate::time::Instant;
 
 /// See the module.
@@ -26,8 +33,20 @@ pub struct KvLinearizable {
     running: BTreeMap<usize, usize>,
     /// Entries that say nothing: what did not happen, and gets without an answer.
     silent: Vec<usize>,
+    commits: Commits,
     answers: u64,
     undecided: Option<String>,
+}
+
+/// In which order changes were committed.
+#[derive(Debug, Default)]
+struct Commits {
+    /// What machines were given so far.
+    read: Offset,
+    /// Positions of the calls of changes that were committed.
+    order: Vec<u32>,
+    /// Changes that were asked for and are not committed, by client: entries.
+    awaited: BTreeMap<u32, Vec<usize>>,
 }
 
 impl Default for KvLinearizable {
@@ -36,6 +55,7 @@ impl Default for KvLinearizable {
             history: ObjectHistory::new(Model::Kv, Clock::Nanoseconds),
             running: BTreeMap::new(),
             silent: Vec::new(),
+            commits: Commits::default(),
             answers: 0,
             undecided: None,
         }
@@ -53,6 +73,9 @@ impl KvLinearizable {
         };
         let (process, call) = (operation.client.0, self.position(at));
         self.running.insert(index, self.history.entries.len());
+        if action != Action::Read {
+            self.commits.awaited.entry(process).or_default().push(self.history.entries.len());
+        }
         self.history.entries.push(Entry { action, a, b, key, process, call, ret: OPEN });
     }
 
@@ -75,6 +98,46 @@ impl KvLinearizable {
         self.history.entries[entry].ret = self.position(at);
     }
 
+    /// Machines were given these batches: each is looked at once, whichever machine has it first.
+    fn on_applied(&mut self, batches: &[RecordBatch]) {
+        for batch in batches {
+            if batch.base_offset() != self.commits.read {
+                continue;
+            }
+            self.commits.read = batch.end();
+            if !batch.is_control() && !self.commits.awaited.is_empty() {
+                // Leaders walk what they append, so a batch that cannot be read is none that was committed.
+                let _ = batch.each_value(|_, value| {
+                    value
+                        .and_then(Command::parse)
+                        .into_iter()
+                        .for_each(|(number, command)| self.commits(number, command));
+                });
+            }
+        }
+    }
+
+    /// A command was committed. Of equal ones of a client it is the first that is still awaited: they cannot be told apart.
+    fn commits(&mut self, number: u64, command: Command) {
+        let key = self.history.keys.name(&command.key().to_string());
+        let (action, a, b) = match command {
+            Command::Put { value, .. } => (Action::Write, self.name(Some(value)), NIL),
+            Command::Cas { from, to, .. } => (Action::Cas, self.name(from), self.name(Some(to))),
+        };
+        let client = (number >> 32) as u32;
+        let Some(awaited) = self.commits.awaited.get_mut(&client) else { return };
+        let is_it = |&entry: &usize| {
+            let entry = &self.history.entries[entry];
+            (entry.action, entry.a, entry.b, entry.key) == (action, a, b, key)
+        };
+        if let Some(place) = awaited.iter().position(is_it) {
+            self.commits.order.push(self.history.entries[awaited.remove(place)].call);
+        }
+        if awaited.is_empty() {
+            self.commits.awaited.remove(&client);
+        }
+    }
+
     /// Observations come in the order of what happened, so that no two events are at one position.
     fn position(&mut self, at: Instant) -> u32 {
         let position = u32::try_from(self.history.stamps.len()).expect("invariant: a run has fewer than 2³² events");
@@ -86,30 +149,70 @@ impl KvLinearizable {
         value.map_or(NIL, |value| self.history.values.name(&value::word(value)))
     }
 
-    fn judge(&mut self) -> Result<(), String> {
+    fn judge(&mut self, committed: Offset) -> Result<(), String> {
         let is_open_get = |entry: &usize| self.history.entries[*entry].action == Action::Read;
         self.silent.extend(self.running.values().filter(|entry| is_open_get(entry)));
         self.silent.sort();
         let silent = std::mem::take(&mut self.silent);
         let mut index = 0..;
         self.history.entries.retain(|_| index.next().is_some_and(|index| silent.binary_search(&index).is_err()));
-        let history = &self.history;
-        for part in decide::parts(history) {
-            match decide(history, &part, &BUDGET).verdict {
-                Verdict::Linearizable => {}
-                Verdict::NotLinearizable(refutation) => {
-                    let core = decide::core_of(history, &refutation, &BUDGET);
-                    return Err(words::sentence(history, &part.entries, &core));
-                }
-                Verdict::Undecided(exhausted) => {
-                    let key = history.keys.text(part.key.0);
-                    let why = format!("the operations on key {key} are more than {} allow", exhausted.name());
-                    self.undecided.get_or_insert(why);
-                }
-            }
+        // A witness that has not seen all of it is none.
+        let has_seen_all = self.commits.read > Offset::ZERO && self.commits.read >= committed;
+        let orders = self.orders();
+        for part in decide::parts(&self.history) {
+            let calls = orders.get(&part.key.0).map_or(&[][..], |calls| calls);
+            let misfit = match has_seen_all.then(|| by_witness(&self.history, &part.entries, &numbers(&part, calls))) {
+                Some(Ok(_)) => continue,
+                Some(Err(misfit)) => Some(misfit),
+                None => None,
+            };
+            self.decide(&part, misfit)?;
         }
         Ok(())
     }
+
+    /// The calls of the changes of each key, in the order in which they were committed.
+    fn orders(&self) -> BTreeMap<Name, Vec<u32>> {
+        let mut orders: BTreeMap<Name, Vec<u32>> = BTreeMap::new();
+        for call in &self.commits.order {
+            let entries = &self.history.entries;
+            let entry = entries.binary_search_by_key(call, |entry| entry.call).map(|index| &entries[index]);
+            if let Some(entry) = entry.ok().filter(|entry| !entry.is_observation()) {
+                orders.entry(entry.key).or_default().push(*call);
+            }
+        }
+        orders
+    }
+
+    /// Decides about a key, of which the witness has no order, or one in which this has no place.
+    fn decide(&mut self, part: &Part, misfit: Option<Entry>) -> Result<(), String> {
+        let history = &self.history;
+        let key = || history.keys.text(part.key.0);
+        match (decide(history, part, &BUDGET).verdict, misfit) {
+            (Verdict::Linearizable, None) => Ok(()),
+            (Verdict::Linearizable, Some(misfit)) => Err(format!(
+                "key {}: in the order in which commands were committed there is no place for {}, and in another order there is: \
+                 what machines were given and what clients were told do not belong together",
+                key(),
+                words::describe(history, &misfit)
+            )),
+            (Verdict::NotLinearizable(refutation), _) => {
+                let core = decide::core_of(history, &refutation, &BUDGET);
+                Err(words::sentence(history, &part.entries, &core))
+            }
+            (Verdict::Undecided(exhausted), _) => {
+                let why = format!("the operations on key {} are more than {} allow", key(), exhausted.name());
+                self.undecided.get_or_insert(why);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The entries of a part that have these calls.
+fn numbers(part: &Part, calls: &[u32]) -> Vec<u32> {
+    let number = |call: &u32| part.entries.binary_search_by_key(call, |entry| entry.call);
+    calls.iter().map(|call| number(call).expect("invariant: a key's entries are in its part") as u32).collect()
 }
 
 impl Property for KvLinearizable {
@@ -122,7 +225,7 @@ impl Property for KvLinearizable {
     }
 
     fn interests(&self) -> Interests {
-        Interests::INVOKED | Interests::RETURNED
+        Interests::INVOKED | Interests::RETURNED | Interests::APPLIED
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
@@ -130,13 +233,14 @@ impl Property for KvLinearizable {
         match seen.observation.what {
             What::Invoked { index, operation } => self.on_invoked(at, index, operation),
             What::Returned { index, operation } => self.on_returned(at, index, operation),
+            What::Applied { batches, .. } => self.on_applied(batches),
             _ => {}
         }
         Ok(())
     }
 
-    fn finish(&mut self, end: &End<'_>, _ledger: &Ledger) -> Result<(), Violation> {
-        self.judge().or_else(|lie| self.fails_in_the_end(end, None, lie))
+    fn finish(&mut self, end: &End<'_>, ledger: &Ledger) -> Result<(), Violation> {
+        self.judge(ledger.committed_end()).or_else(|lie| self.fails_in_the_end(end, None, lie))
     }
 
     fn undecided(&self) -> Option<&str> {
@@ -144,7 +248,7 @@ impl Property for KvLinearizable {
     }
 
     fn entries(&self) -> usize {
-        self.running.len()
+        self.running.len() + self.commits.awaited.values().map(Vec::len).sum::<usize>()
     }
 
     fn exercised(&self) -> u64 {
@@ -161,6 +265,9 @@ mod tests {
     use crate::check::Observation;
     use crate::check::fixture::{Stage, tail};
     use crate::history::ClientId;
+    use crate::ids::Epoch;
+    use crate::record::BatchBuilder;
+    use crate::time::Timestamp;
 
     /// Operations that a client has, one after another unless told otherwise.
     struct Keys {
@@ -191,6 +298,25 @@ mod tests {
         fn does(&mut self, ask: Ask, told: Told) {
             let index = self.asks(ask);
             self.is_told(index, Outcome::Ok(told));
+        }
+
+        /// Machines are given what these operations asked for, in this order.
+        fn are_committed(&mut self, base: u64, order: &[usize]) {
+            let mut builder = BatchBuilder::new(Timestamp(0));
+            for &index in order {
+                let command = match self.operations[index].ask {
+                    Ask::Put { key, value } => Command::Put { key, value },
+                    Ask::Cas { key, from, to } => Command::Cas { key, from, to },
+                    _ => unreachable!("a command"),
+                };
+                builder.push(None, Some(&command.encode(value::number(self.operations[index].client, 0), 0)));
+            }
+            let batch = builder.build().stamped(Offset(base), Epoch(1));
+            let end = batch.end();
+            // Every machine is given it.
+            for node in 0..3 {
+                self.stage.see(node, What::Applied { batches: std::slice::from_ref(&batch), end, machine: 0 }).unwrap();
+            }
         }
 
         fn put(&mut self, value: u64) {
@@ -263,5 +389,50 @@ mod tests {
         keys.cas(Some(3), 4, Some(3));
         keys.cas(Some(3), 5, Some(3));
         assert!(keys.end().unwrap_err().message.starts_with("key 1: compare-and-set from 3 to 5"));
+    }
+
+    #[test]
+    fn the_order_of_commits_explains_what_overlaps() {
+        let mut keys = Keys::new();
+        let [first, second] = [3, 4].map(|value| keys.asks(Ask::Put { key: 1, value }));
+        let swap = keys.asks(Ask::Cas { key: 1, from: Some(4), to: 5 });
+        let refused = keys.asks(Ask::Cas { key: 1, from: Some(4), to: 6 });
+        keys.are_committed(0, &[second, swap, refused, first]);
+        for put in [first, second] {
+            keys.is_told(put, Outcome::Ok(Told::Put { offset: 0 }));
+        }
+        keys.is_told(refused, Outcome::Ok(Told::Compared { offset: 2, found: Some(5) }));
+        keys.get(Some(3));
+        keys.end().unwrap();
+    }
+
+    #[test]
+    fn an_order_of_commits_that_explains_nothing_where_another_does() {
+        let mut keys = Keys::new();
+        keys.put(3);
+        keys.put(4);
+        keys.get(Some(4));
+        keys.are_committed(0, &[1, 0]);
+        let message = keys.end().unwrap_err().message;
+        assert!(
+            message.starts_with("key 1: in the order in which commands were committed there is no place for "),
+            "{message}"
+        );
+        // Where no order explains it, that is what is wrong.
+        let mut keys = Keys::new();
+        keys.put(3);
+        keys.put(4);
+        keys.get(Some(3));
+        keys.are_committed(0, &[0, 1]);
+        assert!(keys.end().unwrap_err().message.ends_with("and nothing wrote 3 since"));
+    }
+
+    #[test]
+    fn a_witness_that_has_not_seen_everything_is_not_heard() {
+        let mut keys = Keys::new();
+        keys.put(3);
+        keys.are_committed(1, &[0]);
+        keys.get(Some(3));
+        keys.end().unwrap();
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! **What the books cost.** Of a committed batch its mark, 24 bytes, once for all nodes ([`MarkLog`]), with 16 for the digest
 //! that machines have behind it and 8 for where each value lies; who follows the files keeps 4 more for each copy. What lies
-//! in files and is not committed takes more, and is little. Operations on keys are kept, 44 bytes each and every value once, until
+//! in files and is not committed takes more, and is little. Operations on keys are kept, 48 bytes each and every value once, until
 //! the end decides about them. So a run's books grow with its log, and with nothing else.
 //!
 //! A property is one file: its statement and source first, then its checks (those of one moment and those of a change

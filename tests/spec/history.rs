@@ -8,6 +8,8 @@ mod brute;
 pub mod random;
 #[path = "history/relations.rs"]
 mod relations;
+#[path = "history/witnesses.rs"]
+mod witnesses;
 
 use kraftbed::history::Model;
 use kraftbed::history::engine::decide::{Engine, Verdict, by_search, core_of, decide, parts};

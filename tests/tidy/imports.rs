@@ -22,8 +22,8 @@ pub const FLOORS: &[(&str, &str)] = &[
     ("node", "time prng quirk record log protocol raft machine"),
     ("history", "time"),
     ("client", "time prng quirk record protocol machine history"),
-    // A view names the voters.
-    ("check", "time record log raft::view raft::message raft::note raft::voters history"),
+    // A view names the voters; what a committed record asks for, its machine's command says.
+    ("check", "time record log raft::view raft::message raft::note raft::voters machine history"),
     ("scenario", "time prng quirk check raft::config client::workload"),
     ("trace", "time log raft::view raft::message raft::note history scenario::fault"),
     ("outcome", "time quirk history check scenario trace"),

@@ -6,7 +6,7 @@ use crate::history::engine::core::{self, Core};
 use crate::history::engine::queue::Queues;
 use crate::history::engine::search::{Effort, Found, Object, Op, search};
 use crate::history::engine::zones::Zones;
-use crate::history::engine::{Budget, Exhausted, proof, queue, zones};
+use crate::history::engine::{Budget, Exhausted, proof, queue, witness, zones};
 use crate::history::model::collection::{Collection, Kind};
 use crate::history::model::register::{ABSENT, Register};
 use crate::history::model::text::Text;
@@ -31,6 +31,8 @@ pub enum Engine {
     Queue,
     /// [`search`].
     Search,
+    /// [`witness`].
+    Witness,
 }
 
 impl Engine {
@@ -40,6 +42,7 @@ impl Engine {
             Engine::Zones => "zones",
             Engine::Queue => "queue",
             Engine::Search => "search",
+            Engine::Witness => "witness",
         }
     }
 }
@@ -191,6 +194,20 @@ pub fn by_search(history: &ObjectHistory, entries: &[Entry], start: Start, budge
     searched(object, &ops, &which, entries, budget)
 }
 
+/// Decides about a register by an order of its changes that somebody saw: entries by number, each once. The order explains all of
+/// them, or there is one that has no place in it.
+pub fn by_witness(history: &ObjectHistory, entries: &[Entry], changes: &[u32]) -> Result<Decision, Entry> {
+    assert!(!is_collection(history) && !needs_text(history, entries), "a register's history");
+    let (mut object, ops, which) = Register::new(entries, Start::Holds(history.initial));
+    let number = numbers(entries, &which);
+    let is_change = |op: &u32| *op != OPEN && !ops[*op as usize].is_read;
+    let changes: Vec<u32> = changes.iter().map(|&entry| number[entry as usize]).filter(is_change).collect();
+    match witness::order(&mut object, &ops, &changes) {
+        Ok(_) => Ok(Decision::by(Engine::Witness, Verdict::Linearizable)),
+        Err(op) => Err(entries[which[op as usize] as usize]),
+    }
+}
+
 fn searched(mut object: impl Object, ops: &[Op], which: &[u32], entries: &[Entry], budget: &Budget<'_>) -> Decision {
     let (found, effort) = search(&mut object, ops, budget);
     let entry = |op: u32| entries[which[op as usize] as usize];
@@ -212,11 +229,16 @@ fn searched(mut object: impl Object, ops: &[Op], which: &[u32], entries: &[Entry
 /// Replays the order of blocks.
 fn assert_holds(history: &ObjectHistory, entries: &[Entry], order: &[u32]) {
     let (mut object, ops, which) = Register::new(entries, Start::Holds(history.initial));
-    // The register leaves out what cannot matter.
-    let mut number = vec![OPEN; entries.len()];
-    (0..).zip(&which).for_each(|(op, &entry)| number[entry as usize] = op);
+    let number = numbers(entries, &which);
     let order: Vec<u32> = order.iter().map(|&entry| number[entry as usize]).filter(|&op| op != OPEN).collect();
     assert!(proof::holds(&mut object, &ops, &order), "invariant: an order of blocks explains the history");
+}
+
+/// The operation of each entry. Objects leave out what cannot matter.
+fn numbers(entries: &[Entry], which: &[u32]) -> Vec<u32> {
+    let mut number = vec![OPEN; entries.len()];
+    (0..).zip(which).for_each(|(op, &entry)| number[entry as usize] = op);
+    number
 }
 
 fn is_collection(history: &ObjectHistory) -> bool {

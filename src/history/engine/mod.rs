@@ -12,6 +12,7 @@
 //! | [`zones`] | registers whose written values are distinct | O(n log n) |
 //! | [`queue`] | queues whose elements are distinct | O(n log n) |
 //! | [`search`] | all objects | exponential in what is under way at once |
+//! | [`witness`] | whether an order of the changes that somebody saw explains all of it | O(n log n) |
 //!
 //! No verdict leaves without proof: an order is replayed ([`proof`]), and what cannot be explained is shrunk to the few operations
 //! that already cannot ([`core`]).
@@ -29,6 +30,7 @@ pub mod queue;
 pub mod search;
 pub mod sweep;
 pub mod told;
+pub mod witness;
 pub mod words;
 pub mod zones;
 
