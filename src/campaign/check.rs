@@ -13,7 +13,7 @@ use crate::campaign::decisions::{Limits, decide_all};
 use crate::campaign::reading::{LoadError, Loaded, Watch, load};
 use crate::history::engine::decide::Verdict as Decided;
 use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, parts};
-use crate::history::engine::{Budget, Exhausted, finished, log, told, words};
+use crate::history::engine::{Budget, Exhausted, finished, log, orders, told, words};
 use crate::history::format::{Allowance, Dialect, Format, Hints, ParseError, Subject, format_of, import_within};
 use crate::history::model::Start;
 use crate::history::objects::{Action, Entry, NIL, Name, OPEN, ObjectHistory};
@@ -63,8 +63,8 @@ pub struct Checked {
 pub enum Verdict {
     /// There is an order that explains every answer.
     Linearizable,
-    /// There is none: this conflicts.
-    NotLinearizable { message: String, core: Vec<CoreOperation> },
+    /// There is none: this conflicts. Where it is worth telling: why no order of it works, a sentence for each that gets far.
+    NotLinearizable { message: String, core: Vec<CoreOperation>, orders: Vec<String> },
     /// The budget was exhausted.
     Undecided { why: String },
 }
@@ -153,10 +153,12 @@ impl std::error::Error for Unreadable {}
 
 /// What a machine is told of a history, whoever asks: verdict, message, and the operations that conflict.
 pub fn facts(checked: &Checked) -> Value {
-    let (verdict, message, core) = match &checked.verdict {
-        Verdict::Linearizable => ("linearizable", None, &[][..]),
-        Verdict::NotLinearizable { message, core } => ("not_linearizable", Some(message), &core[..]),
-        Verdict::Undecided { why } => ("undecided", Some(why), &[][..]),
+    let (verdict, message, core, orders) = match &checked.verdict {
+        Verdict::Linearizable => ("linearizable", None, &[][..], &[][..]),
+        Verdict::NotLinearizable { message, core, orders } => {
+            ("not_linearizable", Some(message), &core[..], &orders[..])
+        }
+        Verdict::Undecided { why } => ("undecided", Some(why), &[][..], &[][..]),
     };
     let operation = |told: &CoreOperation| {
         let CoreOperation { client, f, value, told, invoked, returned } = told;
@@ -171,6 +173,7 @@ pub fn facts(checked: &Checked) -> Value {
         "verdict": verdict,
         "message": message,
         "core": core.iter().map(operation).collect::<Vec<Value>>(),
+        "orders": orders,
     })
 }
 
@@ -283,7 +286,7 @@ pub fn log(history: &[Operation], model: Model) -> Verdict {
         Err(violation) => {
             let core: Vec<&Operation> = violation.operations.iter().map(|&index| &history[index]).collect();
             let core = core.iter().zip(told::of_log(&core)).map(|(operation, told)| of_log(operation, told)).collect();
-            Verdict::NotLinearizable { message: violation.message, core }
+            Verdict::NotLinearizable { message: violation.message, core, orders: Vec::new() }
         }
     }
 }
@@ -336,7 +339,13 @@ fn refute(history: &ObjectHistory, part: &Part, refutation: &Refutation, options
     if !core.is_minimal {
         message += "; fewer of them may do: the budget ended before all were tried";
     }
-    Verdict::NotLinearizable { message, core: core.required().map(|entry| of_object(history, entry)).collect() }
+    let ends = orders::dead_ends(history, &core);
+    let mut orders: Vec<String> = ends.iter().take(ORDERS_SHOWN).map(|end| words::dead_end(history, end)).collect();
+    if ends.len() > ORDERS_SHOWN {
+        orders.push(format!("and {} orders more", ends.len() - ORDERS_SHOWN));
+    }
+    let core = core.required().map(|entry| of_object(history, entry)).collect();
+    Verdict::NotLinearizable { message, core, orders }
 }
 
 /// An operation on an object, as results show it.
@@ -436,6 +445,9 @@ const ALONE_MAX: usize = 5_000;
 
 /// What each search may try on the way to a core.
 const CORE_STEPS: u64 = 1_000_000;
+
+/// So many orders of a core are told, the ones that get furthest.
+const ORDERS_SHOWN: usize = 8;
 
 /// So many operations of the longest order are shown, its last.
 const PREFIX_SHOWN: usize = 3;

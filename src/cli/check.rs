@@ -199,8 +199,13 @@ fn text_of(name: &str, checked: &Checked) -> String {
     let took = checked.took.as_secs_f64() * 1000.0;
     let format = checked.format();
     let mut text = format!("{name}: {verdict} ({model}, {operations} operations, {took:.1} ms; {format}{dialect})");
-    if let Verdict::NotLinearizable { message, core } = &checked.verdict {
+    if let Verdict::NotLinearizable { message, core, orders } = &checked.verdict {
         text += &format!("\n  {message}\n{}", table(core));
+        // Of two operations the sentence has said it.
+        if !orders.is_empty() && (core.len() > 2 || orders.len() > 1) {
+            text += "\n  no order works:";
+            text.extend(orders.iter().map(|order| format!("\n    {order}")));
+        }
     }
     text
 }

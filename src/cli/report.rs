@@ -84,10 +84,12 @@ fn of_history(file: &Path, flags: &Flags, interrupted: &Interrupted) -> Result<S
     let options = flags.options(STEPS_MAX);
     let (subject, checked) = check_file(file, &options, Some(interrupted.flag()), &|_, _| ())
         .map_err(|error| format!("{}:{error}", file.display()))?;
-    let (verdict, message, core) = match &checked.verdict {
-        Verdict::Linearizable => ("passed", None, &[][..]),
-        Verdict::NotLinearizable { message, core } => ("violated", Some(message.clone()), &core[..]),
-        Verdict::Undecided { why } => ("undecided", Some(why.clone()), &[][..]),
+    let (verdict, message, core, orders) = match &checked.verdict {
+        Verdict::Linearizable => ("passed", None, &[][..], &[][..]),
+        Verdict::NotLinearizable { message, core, orders } => {
+            ("violated", Some(message.clone()), &core[..], &orders[..])
+        }
+        Verdict::Undecided { why } => ("undecided", Some(why.clone()), &[][..], &[][..]),
     };
     let reached = (!core.is_empty()).then(|| reached(&subject, core, &options)).flatten();
     let mut facts = vec![("model".to_owned(), checked.model()), ("format".to_owned(), checked.format().to_owned())];
@@ -98,6 +100,7 @@ fn of_history(file: &Path, flags: &Flags, interrupted: &Interrupted) -> Result<S
         verdict,
         message,
         core: core.iter().map(mark).collect(),
+        orders: orders.to_vec(),
         prefix: reached.map(|(sentence, order)| (sentence, order.iter().map(mark).collect())),
         facts,
         replay: format!("kraftbed check {}{}", show::quoted(&file.display().to_string()), flags.words()),

@@ -226,6 +226,7 @@ fn finding(report: &Report<'_>) -> Value {
         "rule": finding.rule,
         "at": finding.at.map(|at| at.0),
         "conflict": finding.conflict,
+        "orders": finding.orders,
         "prefix": finding.prefix.as_ref().map(|prefix| json!({ "sentence": prefix.sentence, "order": prefix.order })),
         "causes": finding.causes,
         "notes": finding.notes,

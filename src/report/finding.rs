@@ -28,12 +28,20 @@ pub fn of_run(summary: &Summary, core: Option<&Core>, events: &[Event], asked: &
     };
     let Some(message) = &summary.message else { return finding };
     finding.causes = causes(events);
-    finding.notes = leaders_named(message, events);
-    finding.notes.extend(faults_before(&finding.causes, events));
     (finding.conflict, finding.prefix) = match core {
         Some(core) => conflict(message, core, asked),
         None => (named(message, asked), None),
     };
+    if let Some(core) = core.filter(|_| !finding.conflict.is_empty()) {
+        finding.orders.clone_from(&core.orders);
+        // What clients were told is judged at the end, when it is long past.
+        if message.contains(&core.message) {
+            finding.sentence = format!("{message}.");
+            finding.causes = meanwhile(events, asked, &finding.conflict);
+        }
+    }
+    finding.notes = leaders_named(message, events);
+    finding.notes.extend(faults_before(&finding.causes, events));
     if finding.prefix.is_none() && !finding.causes.is_empty() {
         finding.prefix = Some(until(events, asked));
     }
@@ -98,6 +106,17 @@ fn causes(events: &[Event]) -> Vec<usize> {
         }
     }
     chosen.into_iter().collect()
+}
+
+/// The rows of what mattered while these operations went on, the last of it.
+fn meanwhile(events: &[Event], asked: &[history::Operation], conflict: &[(usize, String)]) -> Vec<usize> {
+    let operations = || conflict.iter().map(|(index, _)| &asked[*index]);
+    let from = operations().map(|operation| operation.invoked).min();
+    let to = operations().filter_map(|operation| operation.returned).max();
+    let is_then = |event: &Event| Some(event.at) >= from && Some(event.at) <= to;
+    let rows = events.iter().enumerate().filter(|(_, event)| is_then(event) && matters(&event.kind));
+    let rows: Vec<usize> = rows.map(|(row, _)| row).collect();
+    rows[rows.len().saturating_sub(CAUSES_SHOWN)..].to_vec()
 }
 
 /// What changes the state of a node as people see it; not what happens thousands of times.
@@ -240,11 +259,27 @@ mod tests {
         let core = Core {
             message: "lost".into(),
             operations: vec![((0, 2, Some(3)), "".into()), ((0, 4, Some(5)), "".into())],
+            orders: vec!["at first".into()],
         };
         let finding = of_run(&violated("anything"), Some(&core), &[], &asked);
         assert_eq!(finding.conflict, [(1, String::new()), (2, "lost".to_owned())]);
+        assert_eq!(finding.orders, ["at first"]);
         assert!(finding.prefix.expect("a prefix").sentence.starts_with("2 answers"));
         assert_eq!(finding.rule.expect("a rule").0, "acked_writes_survive");
+    }
+
+    #[test]
+    fn what_clients_were_told_is_shown_with_what_happened_meanwhile() {
+        let asked = [append(&[1], 0, 1, 5), append(&[2], 2, 4, 4)];
+        let core = Core { message: "lost".into(), operations: vec![((0, 2, Some(4)), "".into())], orders: Vec::new() };
+        let event = |id, kind| Event { id: EventId(id), cause: None, at: Instant(id), place: Place::World, kind };
+        let fault = || EventKind::Fault { kind: None, what: "n1 is back".into() };
+        let violation = EventKind::Violated { property: "log_linearizable", message: "lost".into() };
+        let events = [event(1, fault()), event(3, fault()), event(5, fault()), event(9, violation)];
+        let finding = of_run(&violated("lost"), Some(&core), &events, &asked);
+        assert_eq!((finding.causes, finding.sentence.as_str()), (vec![1], "lost."));
+        let finding = of_run(&violated("another"), Some(&core), &events, &asked);
+        assert_eq!((finding.causes, finding.sentence.as_str()), (vec![0, 1, 2, 3], "At 0.000000009s: another."));
     }
 
     #[test]

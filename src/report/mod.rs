@@ -68,6 +68,8 @@ pub struct Finding {
     pub at: Option<Instant>,
     /// The operations that cannot all be true, by number in [`Report::operations`], each with what it has to do with that.
     pub conflict: Vec<(usize, String)>,
+    /// Why no order of these operations works, a sentence for each order that gets as far as any.
+    pub orders: Vec<String>,
     /// How far all was well.
     pub prefix: Option<Prefix>,
     /// The events that led there, by number in [`Report::events`], the last of them last.

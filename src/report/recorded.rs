@@ -21,6 +21,8 @@ pub struct Judged<'a> {
     pub message: Option<String>,
     /// The operations that conflict.
     pub core: Vec<Mark>,
+    /// Why no order of them works.
+    pub orders: Vec<String>,
     /// How far an order goes: in words, and its last operations.
     pub prefix: Option<(String, Vec<Mark>)>,
     /// What else there is to know, as pairs of name and value.
@@ -56,6 +58,7 @@ pub fn page_of(judged: Judged<'_>) -> String {
         sentence: sentence(&judged, operations.len()),
         at: conflict.iter().filter_map(|&index| operations[index].returned).max(),
         conflict: conflict.into_iter().map(|index| (index, String::new())).collect(),
+        orders: judged.orders,
         prefix,
         notes: objects.iter().filter(|_| log.is_empty()).filter_map(|history| left_out(history)).collect(),
         replay: Some(judged.replay),
@@ -129,6 +132,7 @@ mod tests {
             verdict,
             message: message.map(str::to_owned),
             core,
+            orders: vec!["it holds 2".into()],
             prefix: Some(("So far.".into(), vec![(0, 1, Some(2))])),
             facts: Vec::new(),
             replay: "kraftbed check stale.edn".into(),
@@ -144,6 +148,7 @@ mod tests {
         assert_eq!(data["clock"], "lines");
         assert_eq!(data["finding"]["sentence"], "Read of 1 by client 2, too late.");
         assert_eq!(data["finding"]["conflict"], serde_json::json!([[1, ""], [2, ""]]));
+        assert_eq!(data["finding"]["orders"], serde_json::json!(["it holds 2"]));
         assert_eq!(data["finding"]["prefix"]["order"], serde_json::json!([0]));
         assert_eq!(data["places"], serde_json::json!(["world", "c0", "c1", "c2"]));
         assert_eq!(data["at"], serde_json::json!([1, 1, 1, 1, 1, 1]), "lines are moments");

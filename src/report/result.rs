@@ -39,6 +39,8 @@ pub struct Core {
     pub message: String,
     /// The operations: who asked, when, when that was answered; and what was asked and told, in words.
     pub operations: Vec<(Mark, String)>,
+    /// Why no order of them works.
+    pub orders: Vec<String>,
 }
 
 /// A result that cannot be read.
@@ -102,7 +104,9 @@ impl Core {
         };
         let operations: Vec<_> = value.get("core")?.as_array()?.iter().filter_map(operation).collect();
         let message = value.get("message")?.as_str()?.to_owned();
-        (!operations.is_empty()).then_some(Core { message, operations })
+        let orders = value.get("orders").and_then(Value::as_array).into_iter().flatten();
+        let orders = orders.filter_map(Value::as_str).map(str::to_owned).collect();
+        (!operations.is_empty()).then_some(Core { message, operations, orders })
     }
 }
 

@@ -102,7 +102,7 @@ fn judged(history: &[Operation], model: Model) -> Option<(bool, bool)> {
     let options = Options { hints, time_max: None, bytes_max: 1 << 30, steps_max: u64::MAX, jobs: 1 };
     match check::check(text.as_bytes(), &options, &|_, _| ()).expect("it was read before").verdict {
         Verdict::Linearizable => Some((true, expected)),
-        Verdict::NotLinearizable { message, core } => {
+        Verdict::NotLinearizable { message, core, .. } => {
             assert!(!message.is_empty() && !core.is_empty(), "{text}");
             Some((false, expected))
         }

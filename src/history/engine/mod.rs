@@ -15,7 +15,7 @@
 //! | [`witness`] | whether an order of the changes that somebody saw explains all of it | O(n log n) |
 //!
 //! No verdict leaves without proof: an order is replayed ([`proof`]), and what cannot be explained is shrunk to the few operations
-//! that already cannot ([`core`]).
+//! that already cannot ([`core`]), of which all orders are told ([`orders`]).
 
 pub mod bits;
 pub mod core;
@@ -24,6 +24,7 @@ pub mod finished;
 pub mod gaps;
 pub mod log;
 pub mod log_core;
+pub mod orders;
 pub mod producer;
 pub mod proof;
 pub mod queue;

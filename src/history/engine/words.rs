@@ -1,6 +1,8 @@
 //! What conflicts, in words: a sentence for a core.
 
 use crate::history::engine::core::Core;
+use crate::history::engine::orders::{DeadEnd, Held, Useless};
+use crate::history::model::register::{ABSENT, FREE, HELD, PRESENT};
 use crate::history::model::{Model, Start};
 use crate::history::objects::{Action, Entry, NIL, Name, OPEN, ObjectHistory};
 
@@ -38,6 +40,31 @@ pub fn describe(history: &ObjectHistory, entry: &Entry) -> String {
 /// What an operation did: `write of 5`.
 pub fn deed(history: &ObjectHistory, entry: &Entry) -> String {
     Words { history }.deed(entry)
+}
+
+/// How far an order of a core's operations gets, and why it does not go on.
+pub fn dead_end(history: &ObjectHistory, end: &DeadEnd) -> String {
+    let words = Words { history };
+    let by = |entry: &Entry| format!("{} by client {}", words.deed(entry), entry.process);
+    let order: Vec<String> = end.order.iter().map(by).collect();
+    let order = if order.is_empty() { "at first".to_owned() } else { order.join(", ") };
+    let held: Vec<String> = end.held.iter().take(LIST_MAX).map(|held| words.held(held)).collect();
+    let more = if end.held.len() > LIST_MAX { " or something else" } else { "" };
+    let next = end.next.iter().map(|(next, sources)| {
+        let why = |(source, why): &(Entry, Useless)| match why {
+            Useless::Placed => format!("{} has come before", by(source)),
+            Useless::TooLate => format!("{} can only come later", by(source)),
+            Useless::NeedsOther => format!("{} cannot come either", by(source)),
+        };
+        let mut reasons: Vec<String> = sources.iter().take(SOURCES_MAX).map(why).collect();
+        if sources.len() > SOURCES_MAX {
+            reasons.push(format!("and so on for {} more", sources.len() - SOURCES_MAX));
+        }
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
+        format!("{} cannot come next{reasons}", by(next))
+    });
+    let next = next.collect::<Vec<String>>().join(", and ");
+    format!("{order}: {} {}{more}; {next}", words.holder(), held.join(" or "))
 }
 
 struct Words<'h> {
@@ -91,6 +118,36 @@ impl Words<'_> {
         }
     }
 
+    /// The object of a dead end, with its verb.
+    fn holder(&self) -> &'static str {
+        match self.history.model {
+            Model::Set => "the element is",
+            Model::Lock => "the lock is",
+            _ => "it holds",
+        }
+    }
+
+    fn held(&self, held: &Held) -> String {
+        match (held, self.history.model) {
+            (Held::AnythingBut(values), _) if values.is_empty() => "anything".to_owned(),
+            (Held::AnythingBut(values), _) => {
+                let values: Vec<&str> = values.iter().map(|value| self.text(*value)).collect();
+                format!("anything but {}", values.join(", "))
+            }
+            (Held::Value(PRESENT), Model::Set) => "present".to_owned(),
+            (Held::Value(ABSENT), Model::Set) => "absent".to_owned(),
+            (Held::Value(HELD), Model::Lock) => "held".to_owned(),
+            (Held::Value(FREE), Model::Lock) => "free".to_owned(),
+            (Held::Value(name), _) => self.text(*name).to_owned(),
+            (Held::Text(text), _) => format!("{text:?}"),
+            (Held::Unobserved, _) => "a text that none of these saw".to_owned(),
+            (Held::Elements(elements), _) => {
+                let elements: Vec<&str> = elements.iter().map(|element| self.text(*element)).collect();
+                format!("[{}]", elements.join(", "))
+            }
+        }
+    }
+
     /// A value was observed that cannot have been there.
     fn of_value(&self, all: &[Entry], required: &[&Entry], last: &Entry) -> Option<String> {
         let value = last.a;
@@ -101,7 +158,7 @@ impl Words<'_> {
         };
         let seen = format!("{} by client {} {}", self.deed(last), last.process, self.history.moment(last.ret));
         if all.iter().any(|entry| entry.action == Action::Append) {
-            return None;
+            return self.of_text(all, required, last).map(|reason| format!("{seen}{reason}"));
         }
         let text = self.text(value);
         let sources = || all.iter().filter(|entry| leaves(entry, value));
@@ -138,6 +195,29 @@ impl Words<'_> {
         Some(format!("{seen}, after {deed} was {verb} to client {} {moment} and {since}", other.process))
     }
 
+    /// A text was observed that lacks something.
+    fn of_text(&self, all: &[Entry], required: &[&Entry], last: &Entry) -> Option<String> {
+        let seen = if last.a == NIL { "" } else { self.text(last.a) };
+        let before = |entry: &&&Entry| entry.ret < last.call;
+        let other = required.iter().filter(before).max_by_key(|entry| entry.ret)?;
+        // Unless something was put since, on which it goes on.
+        let puts = all.iter().filter(|entry| entry.action == Action::Write && seen.starts_with(self.text(entry.a)));
+        if puts.into_iter().any(|put| put.ret > other.call) {
+            return None;
+        }
+        let (there, moment) = (self.text(other.a), self.history.moment(other.ret));
+        match other.action {
+            Action::Append if !seen.contains(there) => Some(format!(
+                ", which lacks {there:?} although its append was acknowledged to client {} {moment}",
+                other.process
+            )),
+            Action::Read if other.a != NIL && !seen.starts_with(there) => {
+                Some(format!(", which does not go on from {there:?}, read by client {} {moment}", other.process))
+            }
+            _ => None,
+        }
+    }
+
     fn of_element(&self, all: &[Entry], last: &Entry) -> Option<String> {
         let told = self.told(last);
         let is_inserted = all.iter().any(|entry| entry.action == Action::Insert && entry.a == last.a);
@@ -155,3 +235,6 @@ impl Words<'_> {
 
 /// Operations that a sentence tells one by one.
 const LIST_MAX: usize = 6;
+
+/// Operations of a dead end that are told to be of no use.
+const SOURCES_MAX: usize = 3;

@@ -63,6 +63,8 @@ const Finding = (() => {
       item.append(step(row))
       byId('causes').append(item)
     }
+    // What clients were told is judged at the end, when what happened is long past.
+    if (finding.causes.every(row => Run.kind[row] !== Run.K.violated)) byId('led').textContent = 'What happened meanwhile'
     byId('chain').hidden = finding.causes.length === 0
   }
 
@@ -92,6 +94,8 @@ const Finding = (() => {
       item.append(button)
       byId('conflict').append(item)
     }
+    for (const sentence of finding.orders) byId('orders').append(element('li', '', sentence))
+    byId('why').hidden = finding.orders.length === 0
     byId('core').hidden = finding.conflict.length === 0
     if (finding.conflict.length > 0) byId('figure').append(figure(indexes))
   }
