@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::check::{Violation, is_liveness};
+use crate::check::{KV_LINEARIZABLE, Violation, is_liveness};
+use crate::history::engine::words;
 use crate::scenario::FaultKind;
 use crate::trace::Event;
 
@@ -14,8 +15,8 @@ pub enum Verdict {
     Passed,
     /// A property did not hold (exit 1; liveness exits 5).
     Violated(Violation),
-    /// The run was not over when its budget of events was spent (exit 3). Checkers have no budget of their own: each
-    /// takes a step or a logarithm of them for an observation, and none of them searches.
+    /// The run was not over when its budget of events was spent, or what clients were told of a key took more than a search may
+    /// (exit 3).
     Undecided(String),
 }
 
@@ -72,14 +73,18 @@ impl Outcome {
     }
 }
 
-/// The property and the message with every number replaced by `N`, lists of numbers by one. Faults are left out on
-/// purpose: a swarm switches on what has nothing to do with a failure, and one bug would fall apart into many groups.
+/// The property and the message with every number replaced by `N`, lists of numbers by one; of what clients were told of a key,
+/// the kind of conflict alone. Faults are left out on purpose: a swarm switches on what has nothing to do with a failure, and one
+/// bug would fall apart into many groups.
 pub fn signature(violation: &Violation) -> String {
     signature_of(violation.property, &violation.message)
 }
 
 /// The same, of a violation that was written down.
 pub fn signature_of(property: &str, message: &str) -> String {
+    if let Some(kind) = words::kind(message).filter(|_| property == KV_LINEARIZABLE) {
+        return format!("{property}: {kind}");
+    }
     let mut text = format!("{property}: ");
     let mut number = String::new();
     for c in message.chars().chain(std::iter::once('\0')) {
@@ -216,6 +221,9 @@ mod tests {
         assert_eq!(signature(&told), "one_leader_per_epoch: epoch N: two leaders, nodes N and N, by nodes N and N");
         let told = violation("acked_writes_survive", "value c0-138 is at offset 555 and again at 559");
         assert_eq!(signature(&told), "acked_writes_survive: value cN-N is at offset N and again at N");
+        let stale = "key 4: read of c2-19 by client 5 at 10.4s, after read of c2-11 was told to client 0 at 9.1s and nothing wrote c2-19 since";
+        let told = violation("kv_linearizable", stale);
+        assert_eq!(signature(&told), "kv_linearizable: answers that no order explains");
         let told = violation("machines_agree", "at offset 12 has digest 00ab34cd00ab34cd, voters [0, 1, 2] of 2s");
         assert_eq!(signature(&told), "machines_agree: at offset N has digest N, voters [N] of N");
     }

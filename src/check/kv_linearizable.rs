@@ -62,6 +62,9 @@ impl Default for KvLinearizable {
     }
 }
 
+/// The name of the property.
+pub const KV_LINEARIZABLE: &str = "kv_linearizable";
+
 impl KvLinearizable {
     fn on_invoked(&mut self, at: Instant, index: usize, operation: &Operation) {
         let Some(key) = operation.ask.key() else { return };
@@ -217,7 +220,7 @@ fn numbers(part: &Part, calls: &[u32]) -> Vec<u32> {
 
 impl Property for KvLinearizable {
     fn name(&self) -> &'static str {
-        "kv_linearizable"
+        KV_LINEARIZABLE
     }
 
     fn statement(&self) -> &'static str {

@@ -68,6 +68,7 @@ mod vote_uniqueness;
 pub use canary::Canary;
 pub use interests::Interests;
 pub use judge::{Judge, Options, all, is_liveness};
+pub use kv_linearizable::KV_LINEARIZABLE;
 pub use ledger::{Ledger, Mirror, State};
 pub use mark_log::MarkLog;
 

@@ -27,8 +27,19 @@ pub fn sentence(history: &ObjectHistory, all: &[Entry], core: &Core) -> String {
             if required.len() > LIST_MAX {
                 list.push(format!("and {} more", required.len() - LIST_MAX));
             }
-            format!("{object}no order explains these {}{}: {}", required.len(), words.before(core), list.join("; "))
+            format!("{object}{NO_ORDER} {}{}: {}", required.len(), words.before(core), list.join("; "))
         }
+    }
+}
+
+/// What is wrong in a sentence about an object, whichever operations and values it tells of; `None` of any other text. One bug makes
+/// a read of one value conflict with a write, and a compare-and-set of another with a read: a matter of luck.
+pub fn kind(sentence: &str) -> Option<&'static str> {
+    let has = |mark: &&str| sentence.contains(*mark);
+    match () {
+        () if [UNWRITTEN, UNASKED].iter().any(has) => Some("an answer that nothing had written"),
+        () if [UNRENEWED, UNRESTORED, NO_ORDER].iter().any(has) => Some("answers that no order explains"),
+        () => None,
     }
 }
 
@@ -163,12 +174,12 @@ impl Words<'_> {
         let text = self.text(value);
         let sources = || all.iter().filter(|entry| leaves(entry, value));
         if value != self.history.initial && sources().next().is_none() {
-            return Some(format!("{seen}, which nothing ever wrote"));
+            return Some(format!("{seen}{UNWRITTEN}"));
         }
         if value != self.history.initial && sources().all(|source| source.call > last.ret) {
             let first = sources().min_by_key(|source| source.call)?;
             return Some(format!(
-                "{seen}, before {text} was first asked to be written, {}",
+                "{seen}{UNASKED} {text} was first asked to be written, {}",
                 self.history.moment(first.call)
             ));
         }
@@ -186,8 +197,8 @@ impl Words<'_> {
         let other = required.iter().filter(other).max_by_key(|entry| entry.ret)?;
         let is_gone = sources().all(|source| source.ret < other.call || source.call > last.ret);
         let since = match required.len() {
-            _ if is_gone => format!("nothing wrote {text} since"),
-            2 => format!("what might have brought {text} back since could not"),
+            _ if is_gone => format!("{UNRENEWED} {text} since"),
+            2 => format!("{UNRESTORED} {text} back since could not"),
             _ => return None,
         };
         let verb = if other.is_observation() { "told" } else { "acknowledged" };
@@ -232,6 +243,21 @@ impl Words<'_> {
         }
     }
 }
+
+/// Said of a value that came from nowhere.
+const UNWRITTEN: &str = ", which nothing ever wrote";
+
+/// Said of a value that came from the future.
+const UNASKED: &str = ", before";
+
+/// Said of a value that was gone.
+const UNRENEWED: &str = "nothing wrote";
+
+/// Said of a value that was gone, and might have come back.
+const UNRESTORED: &str = "what might have brought";
+
+/// Said of operations of which no two alone conflict.
+const NO_ORDER: &str = "no order explains these";
 
 /// Operations that a sentence tells one by one.
 const LIST_MAX: usize = 6;

@@ -3,6 +3,7 @@
 
 const Finding = (() => {
   const { finding } = Run
+  const UNKNOWN = 2 // how an operation ends that was not answered
   const byId = id => document.getElementById(id)
 
   function element(tag, className, text) {
@@ -88,19 +89,23 @@ const Finding = (() => {
       const button = element('button', 'step')
       button.type = 'button'
       button.dataset.row = row
-      const what = Run.texts[operation.text] + (why === '' ? '' : ` — ${why}`)
+      const what = said(operation) + (why === '' ? '' : ` — ${why}`)
       button.append(element('span', 'when', span(operation)), element('span', '', Run.places[operation.place]), element('span', '', what))
       button.addEventListener('click', () => View.select(row))
       item.append(button)
       byId('conflict').append(item)
     }
     for (const sentence of finding.orders) byId('orders').append(element('li', '', sentence))
-    byId('why').hidden = finding.orders.length === 0
+    // Of two operations the headline says it all.
+    byId('why').hidden = finding.orders.length === 0 || (finding.orders.length === 1 && finding.conflict.length <= 2)
     byId('core').hidden = finding.conflict.length === 0
     if (finding.conflict.length > 0) byId('figure').append(figure(indexes))
   }
 
-  const span = operation => `${moment(operation.invoke)} to ${moment(operation.end)}`
+  // Who was not answered gave up at some time, but what was asked may happen later.
+  const isOpen = operation => operation.end < 0 || operation.ending === UNKNOWN
+  const said = operation => Run.texts[operation.text] + (isOpen(operation) ? ' ⇒ never answered' : '')
+  const span = operation => `${moment(operation.invoke)} to ${isOpen(operation) ? 'never' : moment(operation.end)}`
   const moment = row => (row < 0 ? '?' : Run.time(Run.at[row]))
 
   // The operations in lanes, in the order of their invokes and returns: the distances mean nothing, the order does.
@@ -120,10 +125,10 @@ const Finding = (() => {
     const isBefore = index => finding.conflict.every(([other]) => other !== index)
     for (const operation of chosen) {
       const y = places.indexOf(operation.place) * lane + 30
-      const end = operation.end < 0 ? width : x(operation.end)
+      const end = isOpen(operation) ? width : x(operation.end)
       const kind = operation.index === last ? 'bar last' : isBefore(operation.index) ? 'bar before' : 'bar'
       svg.append(shape('rect', { class: kind, x: x(operation.invoke), y: y - 10, width: Math.max(end - x(operation.invoke), 6), height: 20, rx: 3 }))
-      svg.append(shape('text', { x: x(operation.invoke) + 5, y: y + 4 }, Run.texts[operation.text]))
+      svg.append(shape('text', { x: x(operation.invoke) + 5, y: y + 4 }, said(operation)))
       svg.append(shape('text', { class: 'dim', x: x(operation.invoke), y: y - 14 }, moment(operation.invoke)))
     }
     return svg
