@@ -258,7 +258,8 @@ fn progress(files: usize) -> ProgressBar {
 }
 
 const AFTER_HELP: &str = "\
-Reads Jepsen's and Knossos' EDN, lines of a Jepsen log, Porcupine's key-value maps, and JSON lines as kraftbed writes them.
+Reads Jepsen's and Knossos' EDN, lines of a Jepsen log, Porcupine's key-value maps, JSON lines as kraftbed writes them, and
+histories in eight columns: tests/histories/README.md shows how each is written, with examples.
 A history without any answer, such as one in which every operation timed out, has nothing to check; it does not fail others.
 Exit codes: 0 all are linearizable, 1 one is not, 2 one cannot be read, 3 one is undecided, 4 in none of them was anything to
 check, 130 interrupted, with the verdicts so far.";

@@ -31,7 +31,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn fixtures() -> Vec<PathBuf> {
     let mut files = files(&folder());
-    files.retain(|path| path.extension().is_none_or(|extension| extension != "txt") || !path.ends_with(VERDICTS));
+    files.retain(|path| !path.ends_with(VERDICTS) && !path.ends_with(PAGE));
     files
 }
 
@@ -92,6 +92,36 @@ fn every_fixture_has_its_verdict() {
         fs::write(&golden, &text).expect("the verdicts are written");
     }
     assert_eq!(text, fs::read_to_string(&golden).unwrap_or_default(), "UPDATE_GOLDENFILES=1 writes {VERDICTS} anew");
+}
+
+/// The page that tells users how to write a history shows histories of every format and of every model, and says what they
+/// come to.
+#[test]
+fn every_example_of_the_page_is_what_it_says() {
+    let page = fs::read_to_string(folder().join(PAGE)).expect("a page beside the histories");
+    let mut blocks = page.split("\n```");
+    let (mut formats, mut models) = (Vec::new(), Vec::new());
+    while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
+        let (said, text) = block.split_once('\n').expect("an example has lines");
+        let checked = check(text.as_bytes(), &options(Hints::default()), &|_, _| ()).unwrap_or_else(|error| {
+            panic!("{PAGE}, {said}: {error}");
+        });
+        let verdict = match checked.verdict {
+            Verdict::Linearizable => "linearizable",
+            Verdict::NotLinearizable { .. } => "not-linearizable",
+            Verdict::Undecided { .. } => "undecided",
+        };
+        assert_eq!(said, format!("{} {} {verdict}", checked.format(), checked.model()), "{PAGE}:\n{text}");
+        assert!(checked.answers > 0, "{PAGE}: nothing can be said of\n{text}");
+        formats.extend(checked.format);
+        models.extend(checked.models);
+    }
+    for format in Format::ALL {
+        assert!(formats.contains(&format), "{PAGE} has no example of {}", format.name());
+    }
+    for model in Model::ALL {
+        assert!(models.contains(&model), "{PAGE} has no example of a {model}");
+    }
 }
 
 #[test]
@@ -272,6 +302,9 @@ fn recorded_histories_have_their_known_verdicts() {
 
 /// What the fixtures come to.
 const VERDICTS: &str = "verdicts.txt";
+
+/// How histories are written.
+const PAGE: &str = "README.md";
 
 /// A map cannot hold a key twice, nor a set an element: Clojure's reader refuses them, and so does this one.
 #[test]
