@@ -4,14 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use crate::campaign::coverage;
 use crate::campaign::results::{WriteError, put};
-use crate::campaign::sweep::{Sweep, SweepOptions};
-use crate::campaign::{Failure, Named};
+use crate::campaign::sweep::{Sweep, SweepOptions, plan_of};
+use crate::campaign::{Failure, Named, coverage, evidence};
 use crate::digest::Digest;
 use crate::report::index::{self, Index, Maker, Nondeterminism, Shard, Swept, Totals, html, json};
-use crate::report::junit::CAUSES_SHOWN;
-use crate::trace::timeline;
 
 /// The file for machines.
 pub const JSON: &str = "sweep.json";
@@ -47,7 +44,7 @@ pub fn of(result: &Sweep, options: &SweepOptions, replay: &dyn Fn(&Named, u64) -
         shards: vec![shard],
         is_joined: false,
         runs,
-        failures: result.failures.iter().map(|failure| (failure.signature.clone(), told(failure))).collect(),
+        failures: result.failures.iter().map(|failure| (failure.signature.clone(), told(failure, options))).collect(),
         totals: Totals { messages: result.messages, operations: result.operations, virtual_time: result.virtual_time },
         faults: result.doses.iter().map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
         pairs: result.pairs.clone(),
@@ -69,8 +66,9 @@ fn maker(options: &SweepOptions) -> Maker {
     }
 }
 
-fn told(failure: &Failure) -> index::Failure {
-    let causes = failure.finished.as_ref().map(|finished| timeline::last_causes(&finished.outcome.trace, CAUSES_SHOWN));
+fn told(failure: &Failure, options: &SweepOptions) -> index::Failure {
+    let plan = plan_of(&failure.named, failure.seed, options.quirks);
+    let causes = failure.finished.as_ref().map(|finished| evidence::of_run(&plan, finished));
     index::Failure { causes: causes.unwrap_or_default(), folder: None }
 }
 

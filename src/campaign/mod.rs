@@ -7,6 +7,7 @@ pub mod bench;
 pub mod check;
 pub mod coverage;
 pub mod decisions;
+pub mod evidence;
 pub mod hunt;
 pub mod index;
 pub mod library;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::campaign::check;
+use crate::campaign::{check, evidence};
 use crate::client::Kind;
 use crate::history::Operation;
 use crate::history::format::{Format, Hints, lines};
@@ -61,11 +61,8 @@ pub fn write(root: &Path, plan: &Plan, finished: &Finished, replay: Option<&str>
     put(&folder.join("trace.kbed"), &trace::codec::encode(&outcome.trace))?;
     let events: String = outcome.trace.iter().map(|event| timeline::json_line(event) + "\n").collect();
     put(&folder.join("events.jsonl"), events.as_bytes())?;
-    let has_producers = plan.workload.iter().any(|work| work.kind == Kind::Producer);
-    let history =
-        history_text(if has_producers { lines::HEADER_OF_PRODUCERS } else { lines::HEADER }, &finished.history);
-    put(&folder.join("history.jsonl"), history.as_bytes())?;
-    let linearizability = linearizability(&history);
+    put(&folder.join("history.jsonl"), text_of_run(plan, &finished.history).as_bytes())?;
+    let linearizability = linearizability(plan, &finished.history);
     put(&folder.join(LINEARIZABILITY), linearizability.as_bytes())?;
     put(&folder.join("summary.txt"), summary(plan, finished).as_bytes())?;
     for (node, files) in finished.disks.iter().enumerate() {
@@ -102,11 +99,20 @@ fn history_text(header: &str, history: &[Operation]) -> String {
     text
 }
 
-/// The verdict on a run's history alone, as `check` gives it on `history.jsonl`.
-fn linearizability(history: &str) -> String {
+fn text_of_run(plan: &Plan, history: &[Operation]) -> String {
+    let has_producers = plan.workload.iter().any(|work| work.kind == Kind::Producer);
+    history_text(if has_producers { lines::HEADER_OF_PRODUCERS } else { lines::HEADER }, history)
+}
+
+/// What a run's history alone comes to, as `check` gives it on `history.jsonl`.
+pub fn checked(plan: &Plan, history: &[Operation]) -> Result<check::Checked, check::Unreadable> {
     let hints = Hints { format: Some(Format::Lines), ..Hints::default() };
     let options = check::Options { hints, time_max: None, bytes_max: BYTES_MAX, steps_max: STEPS_MAX, jobs: 1 };
-    let mut facts = match check::check(history.as_bytes(), &options, &|_, _| ()) {
+    check::check(text_of_run(plan, history).as_bytes(), &options, &|_, _| ())
+}
+
+fn linearizability(plan: &Plan, history: &[Operation]) -> String {
+    let mut facts = match checked(plan, history) {
         Ok(checked) => check::facts(&checked),
         // A client may have been told what no history can hold; the run's own verdict says so.
         Err(error) => json!({ "verdict": "undecided", "message": format!("history.jsonl{error}"), "core": [] }),
@@ -209,7 +215,7 @@ fn summary(plan: &Plan, finished: &Finished) -> String {
     let verdict = match &outcome.verdict {
         Verdict::Passed => "PASSED".to_owned(),
         Verdict::Undecided(why) => format!("UNDECIDED {why}"),
-        Verdict::Violated(violation) => format!("FAILED {violation}\n\n{}", timeline::last_causes(&outcome.trace, 8)),
+        Verdict::Violated(violation) => format!("FAILED {violation}\n\n{}", evidence::of_run(plan, finished)),
     };
     format!("{plan}\n{verdict}\n")
 }

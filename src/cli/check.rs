@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::campaign::check::{Checked, CoreOperation, Unreadable, Verdict, check_file, facts, peak_rss_bytes};
+use crate::campaign::check::{Checked, Unreadable, Verdict, check_file, facts, peak_rss_bytes};
+use crate::campaign::evidence;
 use crate::cli::deciding::Flags;
 use crate::cli::signals::Interrupted;
 use crate::cli::stdout::{Unwritten, complain, name_of, say};
+use crate::history::format::Subject;
+use crate::history::objects::Clock;
 use crate::outcome::Exit;
 
 /// Arguments of `check`.
@@ -68,15 +71,15 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
                 bar.set_message(format!("{name}: {done} of {parts} keys"));
             }
         };
-        let checked = check_file(file, &options, Some(interrupted.flag()), &hear).map(|(_, checked)| checked);
+        let checked = check_file(file, &options, Some(interrupted.flag()), &hear);
         bar.inc(1);
         match checked {
-            Ok(checked) => {
+            Ok((subject, checked)) => {
                 total.count(&checked);
                 if as_json {
                     histories.push(history_json(&name, &checked));
                 } else {
-                    let text = text_of(&name, &checked);
+                    let text = text_of(&name, &checked, clock_of(&subject));
                     bar.suspend(|| say(text))?;
                 }
             }
@@ -186,8 +189,16 @@ fn is_empty(checked: &Checked) -> bool {
     checked.answers == 0 && checked.verdict == Verdict::Linearizable
 }
 
+/// What the moments of a core are: a log's are always times.
+fn clock_of(subject: &Subject) -> Clock {
+    match &subject.objects {
+        Some(history) if subject.log_model.is_none() => history.clock,
+        _ => Clock::Nanoseconds,
+    }
+}
+
 /// One line for a history, and what conflicts below it.
-fn text_of(name: &str, checked: &Checked) -> String {
+fn text_of(name: &str, checked: &Checked, clock: Clock) -> String {
     let verdict = match &checked.verdict {
         Verdict::Linearizable if is_empty(checked) => "nothing to check".to_owned(),
         Verdict::Linearizable => "linearizable".to_owned(),
@@ -200,42 +211,9 @@ fn text_of(name: &str, checked: &Checked) -> String {
     let format = checked.format();
     let mut text = format!("{name}: {verdict} ({model}, {operations} operations, {took:.1} ms; {format}{dialect})");
     if let Verdict::NotLinearizable { message, core, orders } = &checked.verdict {
-        text += &format!("\n  {message}\n{}", table(core));
-        // Of two operations the sentence has said it.
-        if !orders.is_empty() && (core.len() > 2 || orders.len() > 1) {
-            text += "\n  no order works:";
-            text.extend(orders.iter().map(|order| format!("\n    {order}")));
-        }
+        text += &format!("\n  {message}\n{}", evidence::of_core(core, orders, clock));
     }
     text
-}
-
-/// The operations of a core, a line each.
-fn table(core: &[CoreOperation]) -> String {
-    let mut rows = vec![["client", "f", "value", "invoked", "returned"].map(str::to_owned)];
-    rows.extend(core.iter().take(ROWS_MAX).map(|told| {
-        let returned = told.returned.map_or("never".to_owned(), |at| at.to_string());
-        [told.client.to_string(), told.f.to_owned(), short(&told.told), told.invoked.to_string(), returned]
-    }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..5).map(width).collect();
-    let line = |row: &[String; 5]| {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
-        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
-    };
-    let mut lines: Vec<String> = rows.iter().map(line).collect();
-    if core.len() > ROWS_MAX {
-        lines.push(format!("  and {} more, all of them with --output json", core.len() - ROWS_MAX));
-    }
-    lines.join("\n")
-}
-
-/// A value, not longer than a terminal is wide.
-fn short(text: &str) -> String {
-    match text.char_indices().nth(VALUE_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 fn history_json(name: &str, checked: &Checked) -> Value {
@@ -263,12 +241,6 @@ histories in eight columns: tests/histories/README.md shows how each is written,
 A history without any answer, such as one in which every operation timed out, has nothing to check; it does not fail others.
 Exit codes: 0 all are linearizable, 1 one is not, 2 one cannot be read, 3 one is undecided, 4 in none of them was anything to
 check, 130 interrupted, with the verdicts so far.";
-
-/// Operations in a table.
-const ROWS_MAX: usize = 24;
-
-/// Characters of a value in a table.
-const VALUE_MAX: usize = 60;
 
 /// How often a progress bar moves.
 const TICK: Duration = Duration::from_millis(200);

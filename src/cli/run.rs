@@ -5,17 +5,17 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use crate::campaign::Library;
-use crate::campaign::results;
 use crate::campaign::sweep::plan_of;
+use crate::campaign::{evidence, results};
 use crate::cli::environment;
 use crate::cli::show;
 use crate::cli::stdout::{Unwritten, complain, say};
-use crate::outcome::{Exit, Verdict};
+use crate::outcome::{Exit, Outcome, Verdict};
 use crate::quirk::{Quirk, Quirks};
 use crate::report::junit::{self, Case, Suite};
 use crate::scenario::text::parse_duration;
 use crate::sim::recorder::Trace;
-use crate::sim::{Finished, RunOptions, run as run_world};
+use crate::sim::{RunOptions, run as run_world};
 use crate::time::Instant;
 use crate::trace::timeline;
 
@@ -84,16 +84,20 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let (until, events_max) = (arguments.until, arguments.events_max);
     let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until, events_max });
     let replay = show::replay(named, seed, &arguments.plant);
+    let (took, evidence) = (began.elapsed(), evidence::of_run(&plan, &finished));
     let folder = results::write(&show::results_root(), &plan, &finished, Some(&replay));
     let suite = Suite {
         name: named.name.clone(),
         properties: junit::properties(&named.path, named.scenario.hash(), env!("CARGO_PKG_VERSION")),
-        cases: vec![Case::of(&finished.outcome, began.elapsed(), &replay)],
+        cases: vec![Case::of(&finished.outcome, took, &replay, &evidence)],
     };
     let junit = arguments.junit.as_ref().map(|file| results::put(file, junit::document(&[suite]).as_bytes()));
     match as_json {
         true => say(format_args!("{:#}", show::outcome_json(&finished.outcome, &replay)))?,
-        false => print(arguments, &finished, &replay, folder.as_deref().ok())?,
+        false => {
+            let failure = show::failure(&finished.outcome, &evidence, &replay, folder.as_deref().ok());
+            print(arguments, &finished.outcome, &failure, folder.as_deref().ok())?;
+        }
     }
     let digest = finished.outcome.digest;
     if let Some(expected) = arguments.expect_digest.filter(|expected| *expected != digest) {
@@ -104,8 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     Ok(show::unless_unwritten(finished.outcome.exit(), folder.err().or(junit.and_then(Result::err))))
 }
 
-fn print(arguments: &Arguments, finished: &Finished, replay: &str, folder: Option<&Path>) -> Result<(), Unwritten> {
-    let outcome = &finished.outcome;
+fn print(arguments: &Arguments, outcome: &Outcome, failure: &str, folder: Option<&Path>) -> Result<(), Unwritten> {
     if arguments.trace {
         for event in &outcome.trace {
             say(timeline::line(event))?;
@@ -126,7 +129,7 @@ fn print(arguments: &Arguments, finished: &Finished, replay: &str, folder: Optio
         Verdict::Passed if outcome.is_stopped => say(format_args!("PASSED until it was stopped: {summary}")),
         Verdict::Passed => say(format_args!("PASSED {summary}")),
         Verdict::Undecided(why) => say(format_args!("UNDECIDED {why}\n{summary}")),
-        Verdict::Violated(_) => say(format_args!("{}{summary}", show::failure(finished, replay, folder))),
+        Verdict::Violated(_) => say(format_args!("{failure}{summary}")),
     }
 }
 

@@ -12,8 +12,6 @@ use crate::check;
 use crate::cli::stdout::complain;
 use crate::outcome::{Exit, Outcome, Verdict};
 use crate::quirk::Quirk;
-use crate::sim::Finished;
-use crate::trace::timeline;
 
 /// Reads a seed: decimal, `0x…`, or a git hash, of which the first 64 bits count.
 pub fn parse_seed(text: &str) -> Result<u64, String> {
@@ -90,18 +88,16 @@ fn program() -> String {
     std::env::args_os().next().map_or("kraftbed".to_owned(), |program| program.to_string_lossy().into_owned())
 }
 
-/// A violation for people: the property, what was seen, the last causal events, the files, the replay line.
-pub fn failure(finished: &Finished, replay: &str, folder: Option<&Path>) -> String {
-    let outcome = &finished.outcome;
+/// A violation for people: the property, what was seen, what led there, the files, the replay line.
+pub fn failure(outcome: &Outcome, evidence: &str, replay: &str, folder: Option<&Path>) -> String {
     let Verdict::Violated(violation) = &outcome.verdict else { return String::new() };
     let property = violation.property;
     let mut text = format!("FAILED {property}: {} (at {})\n", violation.message, violation.at);
     if let Some((_, statement)) = check::all().into_iter().find(|(name, _)| *name == property) {
         text.push_str(&format!("the rule: {statement}\n"));
     }
-    if !outcome.trace.is_empty() {
-        text.push_str(&format!("the last {CAUSES_SHOWN} events that led there:\n\n"));
-        text.push_str(&timeline::last_causes(&outcome.trace, CAUSES_SHOWN));
+    if !evidence.is_empty() {
+        text.push_str(evidence);
         text.push('\n');
     }
     let doses: Vec<String> = outcome.doses.iter().map(|(kind, count)| format!("{} ×{count}", kind.name())).collect();
@@ -180,8 +176,6 @@ pub fn unless_unwritten(exit: Exit, error: Option<WriteError>) -> Exit {
 pub fn results_root() -> PathBuf {
     PathBuf::from("sim-results")
 }
-
-const CAUSES_SHOWN: usize = 8;
 
 /// More worlds at a time than any machine has processors for.
 const JOBS_MAX: usize = 1024;

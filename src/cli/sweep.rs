@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::campaign::results::WriteError;
 use crate::campaign::sweep::plan_of;
-use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage, index, results, sweep};
+use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage, evidence, index, results, sweep};
 use crate::cli::environment;
 use crate::cli::show;
 use crate::cli::signals::Interrupted;
@@ -233,7 +233,10 @@ fn print_sweep(
 fn failure_text(failure: &Failure, runs: u64, folder: Option<&Path>, options: &SweepOptions) -> String {
     let replay = replay(failure, options);
     let told = match &failure.finished {
-        Some(finished) => show::failure(finished, &replay, folder),
+        Some(finished) => {
+            let plan = plan_of(&failure.named, failure.seed, options.quirks);
+            show::failure(&finished.outcome, &evidence::of_run(&plan, finished), &replay, folder)
+        }
         None => format!("FAILED {}\nreplay: {replay}\n", failure.signature),
     };
     let scenarios = match failure.runs_of.len() {

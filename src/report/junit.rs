@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::outcome::{Exit, Outcome, Verdict};
 use crate::report::index::{Index, Nondeterminism, Swept};
-use crate::trace::timeline;
 
 /// The cases of one scenario.
 #[derive(Clone, Debug, Default)]
@@ -47,14 +46,13 @@ pub struct Problem {
 }
 
 impl Case {
-    /// A run that was made alone.
-    pub fn of(outcome: &Outcome, wall: Duration, replay: &str) -> Case {
+    /// A run that was made alone; `causes` is what led to its violation.
+    pub fn of(outcome: &Outcome, wall: Duration, replay: &str, causes: &str) -> Case {
         let problem = match &outcome.verdict {
             Verdict::Passed => None,
             Verdict::Undecided(why) => Some(Problem::new(None, why, replay, "")),
             Verdict::Violated(violation) => {
-                let causes = timeline::last_causes(&outcome.trace, CAUSES_SHOWN);
-                Some(Problem::new(Some(violation.property), &violation.message, replay, &causes))
+                Some(Problem::new(Some(violation.property), &violation.message, replay, causes))
             }
         };
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
@@ -198,9 +196,6 @@ fn escaped(text: &str) -> String {
     }
     out
 }
-
-/// Events that are told of what led to a violation.
-pub const CAUSES_SHOWN: usize = 8;
 
 const WRITES: &str = "invariant: writing to a string succeeds";
 

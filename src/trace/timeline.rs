@@ -99,7 +99,8 @@ fn find(events: &[Event], id: EventId) -> Option<&Event> {
     events.binary_search_by_key(&id, |event| event.id).ok().map(|index| &events[index])
 }
 
-fn table(events: &[&Event]) -> String {
+/// These events, in one column per node or client.
+pub fn table(events: &[&Event]) -> String {
     // A violation is no column of its own: it is what the others lead to.
     let is_violation = |event: &&&Event| matches!(event.kind, EventKind::Violated { .. });
     let places: BTreeSet<Place> = events.iter().filter(|event| !is_violation(event)).map(|event| event.place).collect();

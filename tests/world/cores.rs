@@ -78,11 +78,12 @@ impl Runner for Reader {
         args.reject_next()?;
         assert_eq!(command.name, "run");
         let scenario = format!("{ROOT}/scenarios/planted/{name}.json");
-        let answer = self.desk.call(&["run", &scenario, "--seed", seed]);
+        let answer = self.desk.call(&["run", &scenario, "--seed", seed, "--junit", "junit.xml"]);
         assert_eq!(answer.code, 1, "{name}: {}", answer.stdout);
         let folder = format!("sim-results/{name}/{seed}");
         let verdict = self.json(&folder, "verdict.json");
         let facts = self.json(&folder, "linearizability.json");
+        self.is_told_wherever_it_failed(&folder, &answer.stdout, &facts);
         self.is_what_check_says(&folder, &facts);
         self.is_on_the_page(&folder, &facts);
         assert_eq!((&facts["version"], &facts["verdict"]), (&1.into(), &"not_linearizable".into()), "{name}");
@@ -102,6 +103,23 @@ impl Reader {
         let told = self.desk.json(&["check", &format!("{folder}/history.jsonl")], 1);
         for key in ["model", "operations", "verdict", "message", "core"] {
             assert_eq!(told["histories"][0][key], facts[key], "{folder}: {key}");
+        }
+    }
+
+    /// Terminal, summary and build server show the operations that conflict, and not how the run went on for seconds.
+    fn is_told_wherever_it_failed(&self, folder: &str, stdout: &str, facts: &Value) {
+        let read = |file: &str| std::fs::read_to_string(self.desk.folder.join(file)).expect("it was written");
+        let junit = read("junit.xml").replace("&quot;", "\"").replace("&gt;", ">");
+        for text in [stdout, &read(&format!("{folder}/summary.txt")), &junit] {
+            let (_, rest) = text.split_once("the operations that conflict:\n\n").expect("a table");
+            let rows: Vec<&str> = rest.lines().skip(1).take_while(|line| !line.is_empty()).collect();
+            for told in facts["core"].as_array().expect("a list") {
+                let invoked = Instant(told["invoked"].as_u64().expect("a time")).to_string();
+                let client = format!("  {} ", told["client"]);
+                let is_it = |row: &&str| row.starts_with(&client) && row.contains(&invoked);
+                assert!(rows.iter().any(|row| is_it(row)), "{folder}: {told} is missing\n{text}");
+            }
+            assert!(!text.contains("the last 8 events"), "{folder}: what happened at the end says nothing\n{text}");
         }
     }
 

@@ -133,7 +133,7 @@ pub struct Trouble {
 /// What the recorded run of the smallest seed tells of a way to fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// The last events that led there, as a table in text.
+    /// What led there, as text with tables.
     pub causes: String,
     /// Its folder, from where the index is.
     pub folder: Option<String>,
