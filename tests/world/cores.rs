@@ -117,7 +117,7 @@ impl Reader {
                 let invoked = Instant(told["invoked"].as_u64().expect("a time")).to_string();
                 let client = format!("  {} ", told["client"]);
                 let is_it = |row: &&str| row.starts_with(&client) && row.contains(&invoked);
-                assert!(rows.iter().any(|row| is_it(row)), "{folder}: {told} is missing\n{text}");
+                assert!(rows.iter().any(is_it), "{folder}: {told} is missing\n{text}");
             }
             assert!(!text.contains("the last 8 events"), "{folder}: what happened at the end says nothing\n{text}");
         }
