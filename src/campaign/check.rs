@@ -72,6 +72,9 @@ pub enum Verdict {
 /// An operation of a core.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CoreOperation {
+    /// Which one it is: its place in [`Subject::log`], or where that is empty, in [`ObjectHistory::entries`]. `None` where a file
+    /// has operations by key beside our own, which the log cannot hold.
+    pub index: Option<usize>,
     /// Who asked.
     pub client: u64,
     /// What.
@@ -161,8 +164,10 @@ pub fn facts(checked: &Checked) -> Value {
         Verdict::Undecided { why } => ("undecided", Some(why), &[][..], &[][..]),
     };
     let operation = |told: &CoreOperation| {
-        let CoreOperation { client, f, value, told, invoked, returned } = told;
-        json!({ "client": client, "f": f, "value": value, "told": told, "invoked": invoked, "returned": returned })
+        let CoreOperation { index, client, f, value, told, invoked, returned } = told;
+        json!({
+            "index": index, "client": client, "f": f, "value": value, "told": told, "invoked": invoked, "returned": returned
+        })
     };
     json!({
         "format": checked.format(),
@@ -243,8 +248,8 @@ pub fn reached(subject: &Subject, core: &[CoreOperation], options: &Options) -> 
         return is_in_order
             .then(|| (format!("The {before} answers before the last of these can be one log's."), vec![]));
     };
-    let is_first = |entry: &Entry| of_object(history, entry) == core[0];
-    let part = parts(history).into_iter().find(|part| part.entries.iter().any(is_first))?;
+    let first = history.entries.get(core.first()?.index?)?;
+    let part = parts(history).into_iter().find(|part| part.entries.contains(first))?;
     let budget = Budget { steps_max: CORE_STEPS, bytes_max: options.bytes_max, is_over: &|| false };
     let Decided::NotLinearizable(Refutation { blocked: Some(blocked), prefix, .. }) =
         by_search(history, &part.entries, Start::Holds(history.initial), &budget).verdict
@@ -274,9 +279,34 @@ fn until(history: &[Operation], end: u64) -> Vec<Operation> {
 fn verdict(subject: &Subject, options: &Options, watch: &Watch<'_>, hear: &(dyn Fn(usize, usize) + Sync)) -> Verdict {
     let of_log = subject.log_model.map_or(Verdict::Linearizable, |model| log(&subject.log, model));
     match (&subject.objects, of_log) {
-        (Some(history), Verdict::Linearizable) => objects(history, options, watch, hear),
+        (Some(history), Verdict::Linearizable) => match objects(history, options, watch, hear) {
+            Verdict::NotLinearizable { message, mut core, orders } if !subject.log.is_empty() => {
+                let places = places_in_log(&subject.log, history);
+                core.iter_mut().for_each(|of| of.index = of.index.and_then(|index| places.get(index).copied()));
+                Verdict::NotLinearizable { message, core, orders }
+            }
+            verdict => verdict,
+        },
         (_, of_log) => of_log,
     }
+}
+
+/// Where the log has each operation of the history by key, which was read from the same lines: in the order of their calls, at
+/// equal times in that of the lines, without what was left out. Nothing where other lines are in the history as well.
+fn places_in_log(log: &[Operation], history: &ObjectHistory) -> Vec<usize> {
+    let of = |are_failed_compared: bool| {
+        let is_kept = |operation: &Operation| match operation.outcome {
+            Outcome::Ok(_) => true,
+            // A compare-and-set that failed may count as one that was refused.
+            Outcome::Failed => are_failed_compared && matches!(operation.ask, Ask::Cas { .. }),
+            Outcome::Open => !matches!(operation.ask, Ask::Get { .. }),
+        };
+        let of_keys = |&place: &usize| log[place].ask.key().is_some() && is_kept(&log[place]);
+        let mut places: Vec<usize> = (0..log.len()).filter(of_keys).collect();
+        places.sort_by_key(|&place| log[place].invoked);
+        places
+    };
+    [of(false), of(true)].into_iter().find(|places| places.len() == history.entries.len()).unwrap_or_default()
 }
 
 /// The verdict on operations of one log.
@@ -285,7 +315,9 @@ pub fn log(history: &[Operation], model: Model) -> Verdict {
         Ok(()) => Verdict::Linearizable,
         Err(violation) => {
             let core: Vec<&Operation> = violation.operations.iter().map(|&index| &history[index]).collect();
-            let core = core.iter().zip(told::of_log(&core)).map(|(operation, told)| of_log(operation, told)).collect();
+            let told = told::of_log(&core);
+            let core =
+                violation.operations.iter().zip(told).map(|(&index, told)| of_log(history, index, told)).collect();
             Verdict::NotLinearizable { message: violation.message, core, orders: Vec::new() }
         }
     }
@@ -382,12 +414,13 @@ fn of_object(history: &ObjectHistory, entry: &Entry) -> CoreOperation {
     let stamp = |position: u32| history.stamps.get(position as usize).copied().unwrap_or(u64::from(position));
     let returned = (entry.ret != OPEN).then(|| stamp(entry.ret));
     let told = value.to_string();
-    CoreOperation { client: u64::from(entry.process), f, value, told, invoked: stamp(entry.call), returned }
+    let index = history.entries.binary_search_by_key(&entry.call, |entry| entry.call).ok();
+    CoreOperation { index, client: u64::from(entry.process), f, value, told, invoked: stamp(entry.call), returned }
 }
 
 /// An operation on a log, as results show it.
-fn of_log(operation: &Operation, told: String) -> CoreOperation {
-    let Operation { client, ask, invoked, returned, outcome } = operation;
+fn of_log(history: &[Operation], index: usize, told: String) -> CoreOperation {
+    let Operation { client, ask, invoked, returned, outcome } = &history[index];
     let (f, asked) = match ask {
         Ask::Append { values } => ("append", values.iter().map(|&value| Value::from(value::name(value))).collect()),
         Ask::Tail => ("tail", Value::Null),
@@ -412,7 +445,8 @@ fn of_log(operation: &Operation, told: String) -> CoreOperation {
         Outcome::Failed => json!({ "asked": asked, "failed": true }),
         Outcome::Open => json!({ "asked": asked, "open": true }),
     };
-    CoreOperation { client: u64::from(client.0), f, value, told, invoked: invoked.0, returned: returned.map(|at| at.0) }
+    let (client, invoked, returned) = (u64::from(client.0), invoked.0, returned.map(|at| at.0));
+    CoreOperation { index: Some(index), client, f, value, told, invoked, returned }
 }
 
 /// A value as JSON would have it.
@@ -454,3 +488,47 @@ const PREFIX_SHOWN: usize = 3;
 
 /// How long shrinking may take.
 const CORE_WITHIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn core(model: Model, lines: &[&str]) -> (Vec<Operation>, Vec<CoreOperation>) {
+        let hints = Hints { model: Some(model), ..Hints::default() };
+        let options = Options { hints, time_max: None, bytes_max: 1 << 20, steps_max: 1_000, jobs: 1 };
+        let (text, watch) = (lines.join("\n"), Watch::new(None, None));
+        let (subject, checked) = read_and_decide(text.as_bytes(), &options, &watch, &|_, _| ()).expect("a history");
+        match checked.verdict {
+            Verdict::NotLinearizable { core, .. } => (subject.log, core),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn indexes(core: &[CoreOperation]) -> Vec<Option<usize>> {
+        core.iter().map(|of| of.index).collect()
+    }
+
+    #[test]
+    fn operations_at_equal_times_have_their_own_numbers() {
+        let lines = [
+            r#"{"client":1,"invoked":10,"returned":40,"f":"append","values":[7],"outcome":"open"}"#,
+            r#"{"client":1,"invoked":10,"returned":40,"f":"append","values":["c1-0"],"outcome":"ok","offset":2}"#,
+            r#"{"client":1,"invoked":10,"returned":40,"f":"append","values":["c1-1"],"outcome":"ok","offset":1}"#,
+        ];
+        assert_eq!(indexes(&core(Model::Producer, &lines).1), [Some(1), Some(2)]);
+    }
+
+    /// What was left out of the history by key is in the log all the same.
+    #[test]
+    fn operations_by_key_have_their_places_in_the_log() {
+        let lines = [
+            r#"{"client":1,"invoked":5,"f":"get","key":0,"outcome":"open"}"#,
+            r#"{"client":1,"invoked":5,"returned":9,"f":"cas","key":0,"from":1,"to":2,"outcome":"failed"}"#,
+            r#"{"client":1,"invoked":5,"returned":9,"f":"put","key":0,"value":1,"outcome":"ok","offset":1}"#,
+            r#"{"client":2,"invoked":10,"returned":12,"f":"put","key":0,"value":2,"outcome":"ok","offset":2}"#,
+            r#"{"client":2,"invoked":20,"returned":22,"f":"get","key":0,"value":1,"outcome":"ok"}"#,
+        ];
+        let (log, core) = core(Model::Kv, &lines);
+        assert_eq!((log.len(), indexes(&core)), (5, vec![Some(3), Some(4)]));
+    }
+}

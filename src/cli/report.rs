@@ -11,7 +11,7 @@ use crate::cli::show;
 use crate::cli::signals::Interrupted;
 use crate::cli::stdout::say;
 use crate::outcome::Exit;
-use crate::report::recorded::{Judged, Mark};
+use crate::report::recorded::Judged;
 use crate::report::{recorded, result};
 use crate::trace::codec;
 
@@ -85,6 +85,7 @@ fn of_history(file: &Path, flags: &Flags, interrupted: &Interrupted) -> Result<S
     let (subject, checked) = check_file(file, &options, Some(interrupted.flag()), &|_, _| ())
         .map_err(|error| format!("{}:{error}", file.display()))?;
     let (verdict, message, core, orders) = match &checked.verdict {
+        Verdict::Linearizable if checked.answers == 0 => ("nothing_to_check", None, &[][..], &[][..]),
         Verdict::Linearizable => ("passed", None, &[][..], &[][..]),
         Verdict::NotLinearizable { message, core, orders } => {
             ("violated", Some(message.clone()), &core[..], &orders[..])
@@ -99,16 +100,17 @@ fn of_history(file: &Path, flags: &Flags, interrupted: &Interrupted) -> Result<S
         subject: &subject,
         verdict,
         message,
-        core: core.iter().map(mark).collect(),
+        core: places(core),
         orders: orders.to_vec(),
-        prefix: reached.map(|(sentence, order)| (sentence, order.iter().map(mark).collect())),
+        prefix: reached.map(|(sentence, order)| (sentence, places(&order))),
         facts,
         replay: format!("kraftbed check {}{}", show::quoted(&file.display().to_string()), flags.words()),
     }))
 }
 
-fn mark(operation: &CoreOperation) -> Mark {
-    (operation.client, operation.invoked, operation.returned)
+/// Which operations of the page these are.
+fn places(operations: &[CoreOperation]) -> Vec<usize> {
+    operations.iter().filter_map(|operation| operation.index).collect()
 }
 
 fn with_html(file: &Path) -> PathBuf {

@@ -168,25 +168,20 @@ fn faults_before(causes: &[usize], events: &[Event]) -> Option<(String, Option<u
 
 /// The operations that cannot all be true, and how many answers were given before the last of them.
 fn conflict(message: &str, core: &Core, asked: &[history::Operation]) -> (Vec<(usize, String)>, Option<Prefix>) {
-    let mut conflict: Vec<(usize, String)> = Vec::new();
-    for ((client, invoked, returned), told) in &core.operations {
-        let is_it = |of: &history::Operation| {
-            (u64::from(of.client.0), of.invoked.0, of.returned.map(|at| at.0)) == (*client, *invoked, *returned)
-        };
-        let is_new = |index: usize| conflict.iter().all(|(known, _)| *known != index);
-        let found = (0..).zip(asked).find(|&(index, of)| is_it(of) && is_new(index));
-        // Of a long read the page tells how long, and the core what conflicts.
-        let why =
-            |of: &history::Operation| if matches!(of.ask, Ask::Read { .. }) { told.clone() } else { String::new() };
-        conflict.extend(found.map(|(index, of)| (index, why(of))));
-    }
-    let Some((last, why)) = conflict.last_mut() else { return (named(message, asked), None) };
+    // Of a long read the page tells how long, and the core what conflicts.
+    let why = |of: &history::Operation, told: &str| match of.ask {
+        Ask::Read { .. } => told.to_owned(),
+        _ => String::new(),
+    };
+    let found = |(index, told): &(usize, String)| Some((*index, why(asked.get(*index)?, told)));
+    let mut conflict: Vec<(usize, String)> = core.operations.iter().filter_map(found).collect();
+    let Some((_, why)) = conflict.last_mut() else { return (named(message, asked), None) };
     if !message.contains(&core.message) {
         *why = core.message.clone();
     }
-    let gave_away = asked[*last].returned;
-    let before = asked.iter().filter(|operation| operation.returned.is_some() && operation.returned < gave_away);
-    let sentence = format!("{} answers were given before that one.", before.count());
+    let last = conflict.iter().filter_map(|&(index, _)| asked[index].returned).max();
+    let before = asked.iter().filter(|operation| operation.returned.is_some() && operation.returned < last);
+    let sentence = format!("{} answers were given before the last of these.", before.count());
     (conflict, Some(Prefix { sentence, order: Vec::new() }))
 }
 
@@ -258,7 +253,7 @@ mod tests {
         let asked = [append(&[1], 0, 1, 5), append(&[2], 2, 3, 6), append(&[3], 4, 5, 2)];
         let core = Core {
             message: "lost".into(),
-            operations: vec![((0, 2, Some(3)), "".into()), ((0, 4, Some(5)), "".into())],
+            operations: vec![(1, "".into()), (2, "".into())],
             orders: vec!["at first".into()],
         };
         let finding = of_run(&violated("anything"), Some(&core), &[], &asked);
@@ -268,10 +263,29 @@ mod tests {
         assert_eq!(finding.rule.expect("a rule").0, "acked_writes_survive");
     }
 
+    /// A producer has several operations under way, asked and answered at the same times.
+    #[test]
+    fn operations_at_equal_times_are_told_apart() {
+        let read = history::Operation {
+            ask: Ask::Read { from: 1 },
+            outcome: Outcome::Ok(Told::Read { values: vec![(1, 2)], next: 2 }),
+            ..append(&[], 1, 4, 0)
+        };
+        let asked = [append(&[1], 1, 4, 2), append(&[2], 1, 4, 1), read];
+        let core = |indexes: &[usize]| {
+            let operations = indexes.iter().map(|&index| (index, format!("told {index}"))).collect();
+            Core { message: "anything".into(), operations, orders: Vec::new() }
+        };
+        let shown = |indexes| of_run(&violated("anything"), Some(&core(indexes)), &[], &asked).conflict;
+        assert_eq!(shown(&[0, 1]), [(0, String::new()), (1, String::new())]);
+        assert_eq!(shown(&[1, 2]), [(1, String::new()), (2, "told 2".to_owned())]);
+        assert_eq!(shown(&[3, 1]), [(1, String::new())], "the core may be of another run");
+    }
+
     #[test]
     fn what_clients_were_told_is_shown_with_what_happened_meanwhile() {
         let asked = [append(&[1], 0, 1, 5), append(&[2], 2, 4, 4)];
-        let core = Core { message: "lost".into(), operations: vec![((0, 2, Some(4)), "".into())], orders: Vec::new() };
+        let core = Core { message: "lost".into(), operations: vec![(1, "".into())], orders: Vec::new() };
         let event = |id, kind| Event { id: EventId(id), cause: None, at: Instant(id), place: Place::World, kind };
         let fault = || EventKind::Fault { kind: None, what: "n1 is back".into() };
         let violation = EventKind::Violated { property: "log_linearizable", message: "lost".into() };

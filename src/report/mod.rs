@@ -58,7 +58,7 @@ pub struct Report<'a> {
 /// What was found, the most important first.
 #[derive(Clone, Debug, Default)]
 pub struct Finding {
-    /// The verdict in one word: `passed`, `violated`, `no_progress`, `undecided`.
+    /// The verdict in one word: `passed`, `violated`, `no_progress`, `undecided`, `nothing_to_check`.
     pub verdict: String,
     /// The verdict in one sentence.
     pub sentence: String,

@@ -1,7 +1,5 @@
 //! A history that was recorded elsewhere, as a page: what was decided, and everything it was decided of.
 
-use std::collections::BTreeMap;
-
 use crate::history::engine::words;
 use crate::history::format::Subject;
 use crate::history::objects::{Clock, Dropped, NIL, OPEN, ObjectHistory};
@@ -15,24 +13,21 @@ pub struct Judged<'a> {
     pub name: String,
     /// What is in it.
     pub subject: &'a Subject,
-    /// `passed`, `violated` or `undecided`.
+    /// `passed`, `violated`, `undecided` or `nothing_to_check`.
     pub verdict: &'static str,
     /// What conflicts, or why it is not decided.
     pub message: Option<String>,
-    /// The operations that conflict.
-    pub core: Vec<Mark>,
+    /// The operations that conflict, by their places in the subject.
+    pub core: Vec<usize>,
     /// Why no order of them works.
     pub orders: Vec<String>,
     /// How far an order goes: in words, and its last operations.
-    pub prefix: Option<(String, Vec<Mark>)>,
+    pub prefix: Option<(String, Vec<usize>)>,
     /// What else there is to know, as pairs of name and value.
     pub facts: Vec<(String, String)>,
     /// The line that decides it again.
     pub replay: String,
 }
-
-/// An operation, by what tells it from all others: who asked, when, and when that was answered.
-pub type Mark = (u64, u64, Option<u64>);
 
 /// The page.
 pub fn page_of(judged: Judged<'_>) -> String {
@@ -42,24 +37,13 @@ pub fn page_of(judged: Judged<'_>) -> String {
         Some(history) if log.is_empty() => (of_objects(history), history.clock),
         _ => (finding::operations(log), Clock::Nanoseconds),
     };
-    let numbers: BTreeMap<(String, u64, Option<u64>), usize> = operations
-        .iter()
-        .enumerate()
-        .map(|(index, of)| ((of.client.clone(), of.invoked.0, of.returned.map(|at| at.0)), index))
-        .collect();
-    let number = |&(client, invoked, returned): &Mark| numbers.get(&(client_name(client), invoked, returned)).copied();
-    let conflict: Vec<usize> = judged.core.iter().filter_map(number).collect();
-    let prefix = judged.prefix.as_ref().map(|(sentence, order)| Prefix {
-        sentence: sentence.clone(),
-        order: order.iter().filter_map(number).collect(),
-    });
     let finding = Finding {
         verdict: judged.verdict.to_owned(),
         sentence: sentence(&judged, operations.len()),
-        at: conflict.iter().filter_map(|&index| operations[index].returned).max(),
-        conflict: conflict.into_iter().map(|index| (index, String::new())).collect(),
+        at: judged.core.iter().filter_map(|&index| operations[index].returned).max(),
+        conflict: judged.core.into_iter().map(|index| (index, String::new())).collect(),
         orders: judged.orders,
-        prefix,
+        prefix: judged.prefix.map(|(sentence, order)| Prefix { sentence, order }),
         notes: objects.iter().filter(|_| log.is_empty()).filter_map(|history| left_out(history)).collect(),
         replay: Some(judged.replay),
         ..Finding::default()
@@ -75,6 +59,7 @@ fn sentence(judged: &Judged<'_>, operations: usize) -> String {
             let first = letters.next().into_iter().flat_map(char::to_uppercase);
             format!("{}{}.", first.collect::<String>(), letters.as_str())
         }
+        (None, "nothing_to_check") => "No operation has an answer that could be checked.".to_owned(),
         (None, _) => format!("One order explains all {operations} operations."),
     }
 }
@@ -124,7 +109,7 @@ mod tests {
         {:process 2, :type :invoke, :f :read, :value nil}
         {:process 2, :type :ok, :f :read, :value 1}"#;
 
-    fn data(verdict: &'static str, message: Option<&str>, core: Vec<Mark>) -> serde_json::Value {
+    fn data(verdict: &'static str, message: Option<&str>, core: Vec<usize>) -> serde_json::Value {
         let imported = import(STALE, &Hints::default()).expect("a history");
         let judged = Judged {
             name: "stale.edn".into(),
@@ -133,7 +118,7 @@ mod tests {
             message: message.map(str::to_owned),
             core,
             orders: vec!["it holds 2".into()],
-            prefix: Some(("So far.".into(), vec![(0, 1, Some(2))])),
+            prefix: Some(("So far.".into(), vec![0])),
             facts: Vec::new(),
             replay: "kraftbed check stale.edn".into(),
         };
@@ -144,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_core_is_found_among_the_operations() {
-        let data = data("violated", Some("read of 1 by client 2, too late"), vec![(1, 3, Some(4)), (2, 5, Some(6))]);
+        let data = data("violated", Some("read of 1 by client 2, too late"), vec![1, 2]);
         assert_eq!(data["clock"], "lines");
         assert_eq!(data["finding"]["sentence"], "Read of 1 by client 2, too late.");
         assert_eq!(data["finding"]["conflict"], serde_json::json!([[1, ""], [2, ""]]));
@@ -157,6 +142,8 @@ mod tests {
     #[test]
     fn what_is_no_violation_is_told() {
         assert_eq!(data("passed", None, vec![])["finding"]["sentence"], "One order explains all 3 operations.");
+        let told = data("nothing_to_check", None, vec![]);
+        assert_eq!(told["finding"]["sentence"], "No operation has an answer that could be checked.");
         let told = data("undecided", Some("time exhausted on 3 operations"), vec![]);
         assert_eq!(told["finding"]["sentence"], "It is not decided: time exhausted on 3 operations.");
     }

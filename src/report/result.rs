@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::history;
 use crate::history::objects::Clock;
-use crate::report::recorded::Mark;
 use crate::report::{Report, finding, page};
 use crate::time::Instant;
 use crate::trace::{Event, EventKind};
@@ -37,8 +36,8 @@ pub struct Summary {
 pub struct Core {
     /// What conflicts.
     pub message: String,
-    /// The operations: who asked, when, when that was answered; and what was asked and told, in words.
-    pub operations: Vec<(Mark, String)>,
+    /// The operations: which of those of the history each is, and what was asked and told, in words.
+    pub operations: Vec<(usize, String)>,
     /// Why no order of them works.
     pub orders: Vec<String>,
 }
@@ -98,9 +97,9 @@ impl Core {
     pub fn parse(text: &str) -> Option<Core> {
         let value: Value = serde_json::from_str(text).ok()?;
         let operation = |told: &Value| {
-            let number = |name: &str| told.get(name).and_then(Value::as_u64);
+            let index = told.get("index").and_then(Value::as_u64)?;
             let words = told.get("told").and_then(Value::as_str).unwrap_or_default();
-            Some(((number("client")?, number("invoked")?, number("returned")), words.to_owned()))
+            Some((usize::try_from(index).ok()?, words.to_owned()))
         };
         let operations: Vec<_> = value.get("core")?.as_array()?.iter().filter_map(operation).collect();
         let message = value.get("message")?.as_str()?.to_owned();

@@ -123,20 +123,23 @@ impl Reader {
         }
     }
 
-    /// The page shows as many operations, of the same clients, in the same order.
+    /// The page shows the same operations, in the same order.
     fn is_on_the_page(&self, folder: &str, facts: &Value) {
         let made = self.desk.call(&["report", folder]);
         assert_eq!(made.code, 0, "{}", made.stderr);
         let page = std::fs::read_to_string(self.desk.folder.join(folder).join("report.html")).expect("a page");
         let (_, rest) = page.split_once("id=\"data\">").expect("data");
         let data: Value = serde_json::from_str(rest.split("</script>").next().expect("an end")).expect("JSON");
-        let clients = |index: &Value| {
-            let place = &data["operations"][index[0].as_u64().expect("an index") as usize][0];
-            data["places"][place.as_u64().expect("a place") as usize].clone()
+        let number = |value: &Value| value.as_u64().expect("a number") as usize;
+        let marks = |index: &Value| {
+            let [place, text] = [0, 1].map(|column| number(&data["operations"][number(&index[0])][column]));
+            let is_append = data["texts"][text].as_str().expect("a text").starts_with("append ");
+            (index[0].clone(), data["places"][place].clone(), is_append)
         };
-        let shown: Vec<Value> = data["finding"]["conflict"].as_array().expect("a list").iter().map(clients).collect();
+        let shown: Vec<_> = data["finding"]["conflict"].as_array().expect("a list").iter().map(marks).collect();
         let core = facts["core"].as_array().expect("a list").iter();
-        let expected: Vec<Value> = core.map(|told| format!("c{}", told["client"]).into()).collect();
+        let mark = |told: &Value| (told["index"].clone(), format!("c{}", told["client"]).into(), told["f"] == "append");
+        let expected: Vec<_> = core.map(mark).collect();
         assert_eq!(shown, expected, "{folder}: the page shows another core");
     }
 }

@@ -31,7 +31,7 @@ const Finding = (() => {
   }
 
   function head() {
-    const marks = { passed: ['✓', 'good'], violated: ['✕', 'bad'], no_progress: ['✕', 'bad'] }
+    const marks = { passed: ['✓', 'good'], violated: ['✕', 'bad'], no_progress: ['✕', 'bad'], nothing_to_check: ['○', 'neutral'] }
     const [mark, kind] = marks[finding.verdict] ?? ['?', 'unsure']
     const badge = byId('badge')
     badge.textContent = `${mark} ${finding.verdict.replaceAll('_', ' ').toUpperCase()}`
