@@ -28,6 +28,7 @@ use crate::report;
 use crate::report::result::Core;
 use crate::scenario::plan::Plan;
 use crate::sim::Finished;
+use crate::time::Instant;
 use crate::trace;
 use crate::trace::timeline;
 
@@ -47,9 +48,15 @@ impl fmt::Display for WriteError {
 impl std::error::Error for WriteError {}
 
 /// Writes a recorded run below `root`; the answer is its folder. Unless a line is given that replays it, that is the one
-/// which runs the resolved scenario.
-pub fn write(root: &Path, plan: &Plan, finished: &Finished, replay: Option<&str>) -> Result<PathBuf, WriteError> {
-    let folder = root.join(&plan.name).join(plan.seed.to_string());
+/// which runs the resolved scenario. A run that was to stop somewhere does not take the place of the whole one.
+pub fn write(
+    root: &Path,
+    plan: &Plan,
+    finished: &Finished,
+    (until, replay): (Option<Instant>, Option<&str>),
+) -> Result<PathBuf, WriteError> {
+    let name = until.map_or(plan.seed.to_string(), |_| format!("{}-until", plan.seed));
+    let folder = root.join(&plan.name).join(name);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|error| WriteError { path: folder.clone(), error })?;
     }

@@ -260,7 +260,7 @@ fn run_one(
         return Ok(None);
     }
     if let Some(root) = &options.keep_all_below {
-        results::write(root, &plan, &finished, None)?;
+        results::write(root, &plan, &finished, (None, None))?;
     }
     let outcome = Outcome { trace: Vec::new(), ..finished.outcome };
     let (share, of) = options.check_determinism;

@@ -165,23 +165,26 @@ impl Total {
         };
         let empty = match self.empty {
             0 => String::new(),
-            count => format!(" ({count} with nothing to check)"),
+            count => format!(", {count} with nothing to check"),
         };
         let interrupted = match (self.interrupted, self.unread) {
             (None, _) => String::new(),
             (Some(_), unread) => format!("; interrupted, {unread} not read"),
         };
         say(format_args!(
-            "{} histories: {} linearizable{empty}, {} not linearizable, {} undecided{unreadable}; {} operations in \
-             {:.3} s{interrupted}",
-            self.histories(),
-            self.linearizable,
+            "{}: {} linearizable, {} not linearizable, {} undecided{empty}{unreadable}; {} in {:.3} s{interrupted}",
+            counted(self.histories(), "history", "histories"),
+            self.linearizable - self.empty,
             self.not_linearizable,
             self.undecided,
-            self.operations,
+            counted(self.operations, "operation", "operations"),
             took.as_secs_f64()
         ))
     }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Whether no verdict could be any other, since nothing was answered.
@@ -205,11 +208,11 @@ fn text_of(name: &str, checked: &Checked, clock: Clock) -> String {
         Verdict::NotLinearizable { .. } => "NOT linearizable".to_owned(),
         Verdict::Undecided { why } => format!("UNDECIDED: {why}"),
     };
-    let (model, operations) = (checked.model(), checked.operations);
+    let (model, operations) = (checked.model(), counted(checked.operations, "operation", "operations"));
     let dialect = checked.dialect.as_ref().map_or(String::new(), |dialect| format!(" {dialect}"));
     let took = checked.took.as_secs_f64() * 1000.0;
     let format = checked.format();
-    let mut text = format!("{name}: {verdict} ({model}, {operations} operations, {took:.1} ms; {format}{dialect})");
+    let mut text = format!("{name}: {verdict} ({model}, {operations}, {took:.1} ms; {format}{dialect})");
     if let Verdict::NotLinearizable { message, core, orders } = &checked.verdict {
         text += &format!("\n  {message}\n{}", evidence::of_core(core, orders, clock));
     }
@@ -239,6 +242,7 @@ const AFTER_HELP: &str = "\
 Reads Jepsen's and Knossos' EDN, lines of a Jepsen log, Porcupine's key-value maps, JSON lines as kraftbed writes them, and
 histories in eight columns: tests/histories/README.md shows how each is written, with examples.
 A history without any answer, such as one in which every operation timed out, has nothing to check; it does not fail others.
+(With --output json its verdict is linearizable, and it counts among these; nothing_to_check says how many of them are such.)
 Exit codes: 0 all are linearizable, 1 one is not, 2 one cannot be read, 3 one is undecided, 4 in none of them was anything to
 check, 130 interrupted, with the verdicts so far.";
 

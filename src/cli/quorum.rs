@@ -13,17 +13,24 @@ use crate::server::clock::wall;
 use crate::server::members::{Ended, Plan};
 use crate::server::quorum::{Event, watch};
 
-/// What the command takes.
+/// What the command takes. Kafka's tool has the servers before the verb; people write them behind it, too.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// A comma-separated list of host:port pairs to use for establishing the connection to the Kafka cluster.
-    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = endpoint, conflicts_with = "bootstrap_controller", global = true)]
-    bootstrap_server: Vec<Endpoint>,
-    /// A comma-separated list of host:port pairs to use for establishing the connection to the Kafka controllers.
-    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = endpoint, global = true)]
-    bootstrap_controller: Vec<Endpoint>,
+    #[command(flatten)]
+    servers: Servers,
     #[command(subcommand)]
     action: Action,
+}
+
+/// Whom to ask.
+#[derive(Debug, clap::Args)]
+struct Servers {
+    /// A comma-separated list of host:port pairs to use for establishing the connection to the Kafka cluster.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = endpoint, conflicts_with = "bootstrap_controller")]
+    bootstrap_server: Vec<Endpoint>,
+    /// A comma-separated list of host:port pairs to use for establishing the connection to the Kafka controllers.
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',', value_parser = endpoint)]
+    bootstrap_controller: Vec<Endpoint>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -53,6 +60,8 @@ struct Start {
 
 #[derive(Debug, clap::Args)]
 struct Describe {
+    #[command(flatten)]
+    servers: Servers,
     /// A short summary of the quorum status and the other provides detailed information about the status of replication.
     #[arg(long)]
     status: bool,
@@ -67,8 +76,11 @@ struct Describe {
 /// Runs the action. Failure is 1, as of Kafka's tool.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.action {
+        Action::Start(_) if !arguments.servers.are_none() => {
+            Err("--bootstrap-server and --bootstrap-controller are for describe".into())
+        }
         Action::Start(start) => start.run(),
-        Action::Describe(describe) => describe.run(arguments),
+        Action::Describe(describe) => describe.run(&arguments.servers),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,6 +88,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             complain(format_args!("{why}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Servers {
+    fn are_none(&self) -> bool {
+        self.bootstrap_server.is_empty() && self.bootstrap_controller.is_empty()
     }
 }
 
@@ -112,7 +130,7 @@ fn describe_event(event: &Event) -> String {
 }
 
 impl Describe {
-    fn run(&self, arguments: &Arguments) -> Result<(), String> {
+    fn run(&self, before: &Servers) -> Result<(), String> {
         match (self.status, self.replication) {
             (true, true) => {
                 return Err(
@@ -127,12 +145,16 @@ impl Describe {
             }
             _ => {}
         }
-        let (servers, bootstrap) = match arguments.bootstrap_server.is_empty() {
-            false => (&arguments.bootstrap_server, Bootstrap::Servers),
-            true => (&arguments.bootstrap_controller, Bootstrap::Controllers),
-        };
-        if servers.is_empty() {
+        let named = [before, &self.servers].map(|servers| {
+            let controllers = (&servers.bootstrap_controller, Bootstrap::Controllers);
+            [(&servers.bootstrap_server, Bootstrap::Servers), controllers]
+        });
+        let mut named = named.into_iter().flatten().filter(|(servers, _)| !servers.is_empty());
+        let Some((servers, bootstrap)) = named.next() else {
             return Err("one of the arguments --bootstrap-server --bootstrap-controller is required".into());
+        };
+        if named.next().is_some() {
+            return Err("--bootstrap-server and --bootstrap-controller are one argument, to be given once".into());
         }
         let described = admin::describe(servers, bootstrap, API_TIMEOUT);
         let (cluster_id, quorum) = described.map_err(|error| error.to_string())?;

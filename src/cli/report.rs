@@ -19,8 +19,8 @@ use crate::trace::codec;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// A folder that `run` or `sweep` left, such as sim-results/standard/11; or a history, as `check` reads it.
-    #[arg(required = true, value_name = "RESULT|HISTORY")]
-    results: Vec<PathBuf>,
+    #[arg(value_name = "RESULT|HISTORY")]
+    result: PathBuf,
     /// Where the page goes. [default: RESULT/report.html, or HISTORY.html]
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
@@ -30,10 +30,7 @@ pub struct Arguments {
 
 /// Makes the page.
 pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
-    let [result] = &arguments.results[..] else {
-        let count = arguments.results.len();
-        return Err(format!("a page shows one result or history, and {count} are named: call it once for each").into());
-    };
+    let result = &arguments.result;
     if result.as_os_str() == "-" && arguments.output.is_none() {
         return Err("standard input has no name that the page could have: -o says where it goes".into());
     }

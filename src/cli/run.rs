@@ -30,7 +30,7 @@ pub struct Arguments {
     /// The seed: decimal, 0x…, or a git hash. 1 unless the scenario pins one.
     #[arg(long, short = 's', value_parser = show::parse_seed, allow_hyphen_values = true)]
     seed: Option<u64>,
-    /// Stop at this virtual time, such as 14.207s or 500ms.
+    /// Stop at this virtual time, such as 14.207s or 500ms. The result goes to a folder of its own, SEED-until.
     #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
     until: Option<Instant>,
     /// Give up after so many events, undecided. [default: 100000000]
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let finished = run_world(&plan, RunOptions { trace: Trace::Recorded, until, events_max });
     let replay = show::replay(named, seed, &arguments.plant);
     let (took, evidence) = (began.elapsed(), evidence::of_run(&plan, &finished));
-    let folder = results::write(&show::results_root(), &plan, &finished, Some(&replay));
+    let folder = results::write(&show::results_root(), &plan, &finished, (until, Some(&replay)));
     let suite = Suite {
         name: named.name.clone(),
         properties: junit::properties(&named.path, named.scenario.hash(), env!("CARGO_PKG_VERSION")),

@@ -12,7 +12,9 @@ use serde_json::json;
 
 use crate::campaign::results::WriteError;
 use crate::campaign::sweep::plan_of;
-use crate::campaign::{Failure, Library, Progress, Sweep, SweepOptions, coverage, evidence, index, results, sweep};
+use crate::campaign::{
+    Failure, Library, Named, Progress, Sweep, SweepOptions, coverage, evidence, index, results, sweep,
+};
 use crate::cli::environment;
 use crate::cli::show;
 use crate::cli::signals::Interrupted;
@@ -94,7 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Box<dyn Error>> {
     let exit = interrupted.exit().unwrap_or_else(|| exit(&result, &options));
     match arguments.output.as_str() {
         "json" => say(format_args!("{:#}", sweep_json(&result, &options, exit)))?,
-        _ => print_sweep(&result, &options, &folders, exit)?,
+        _ => print_sweep(&result, &options, &folders, (&hints(arguments, &options), exit))?,
     }
     Ok(show::unless_unwritten(exit, unwritten.or(unkept).or(unindexed)))
 }
@@ -160,7 +162,7 @@ fn keep(options: &SweepOptions, result: &Sweep) -> (Vec<Option<PathBuf>>, Option
     for failure in &result.failures {
         let folder = failure.finished.as_ref().filter(|_| unwritten.is_none()).map(|finished| {
             let plan = plan_of(&failure.named, failure.seed, options.quirks);
-            results::write(&show::results_root(), &plan, finished, Some(&replay(failure, options)))
+            results::write(&show::results_root(), &plan, finished, (None, Some(&replay(failure, options))))
         });
         match folder {
             None => folders.push(None),
@@ -174,11 +176,23 @@ fn keep(options: &SweepOptions, result: &Sweep) -> (Vec<Option<PathBuf>>, Option
     (folders, unwritten)
 }
 
+/// The scenarios that are made for the bugs of this sweep, as far as they are not part of it.
+fn hints(arguments: &Arguments, options: &SweepOptions) -> Vec<String> {
+    let planted = Library::new(&arguments.library).planted().unwrap_or_default();
+    let made_for = |plant: &Quirk| {
+        let is_for = |named: &&Named| named.scenario.quirks().iter().any(|quirk| quirk == *plant);
+        planted.iter().find(is_for).map(|named| (named.path.clone(), *plant))
+    };
+    let is_new = |(path, _): &(String, Quirk)| options.scenarios.iter().all(|named| named.path != *path);
+    let found = arguments.plant.iter().filter_map(made_for).filter(is_new);
+    found.map(|(path, plant)| format!("nothing failed; {path} is made for {plant}")).collect()
+}
+
 fn print_sweep(
     result: &Sweep,
     options: &SweepOptions,
     folders: &[Option<PathBuf>],
-    exit: Exit,
+    (hints, exit): (&[String], Exit),
 ) -> Result<(), Unwritten> {
     for (failure, folder) in result.failures.iter().zip(folders) {
         say(failure_text(failure, result.runs, folder.as_deref(), options))?;
@@ -227,6 +241,9 @@ fn print_sweep(
         say(format_args!("from the end of faults to quiet: p50 {p50:.2} s, p99 {p99:.2} s, most {most:.2} s"))?;
     }
     say(format_args!("digest {}", show::digest(result.digest)))?;
+    for hint in hints.iter().filter(|_| result.failed == 0) {
+        say(hint)?;
+    }
     say(exit.word().to_uppercase())
 }
 

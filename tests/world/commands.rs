@@ -375,6 +375,14 @@ fn the_replay_line_of_a_pinned_seed_can_be_pasted() {
     let words = ["run", "my files/resolved.json", "--until", &format!("{:.3}s", at - 0.01)];
     let stopped = desk.json(&words, 0);
     assert_eq!((&stopped["verdict"], &stopped["stopped_early"]), (&"passed".into(), &true.into()));
+    // And the whole result is still there, beside this one.
+    for (folder, verdict) in [(failed.to_string(), "violated"), (format!("{failed}-until"), "passed")] {
+        let folder = format!("sim-results/resolved/{folder}");
+        let text = std::fs::read_to_string(desk.folder.join(&folder).join("verdict.json")).expect("it was written");
+        let told: serde_json::Value = serde_json::from_str(&text).expect("one object");
+        assert_eq!(told["verdict"], verdict, "{folder}");
+        assert_eq!(desk.call(&["report", &folder]).code, 0, "{folder}");
+    }
 }
 
 #[test]
@@ -389,6 +397,17 @@ fn shares_of_a_sweep_add_up_whatever_the_jobs() {
     let shares = ["slice:1/3", "slice:2/3", "slice:3/3"].map(|share| swept(&["--partition", share, "--jobs", "1"]));
     let sum = shares.iter().fold((0, 0_u64), |sum, share| (sum.0 + share.0, sum.1.wrapping_add(share.1)));
     assert_eq!(sum, whole);
+}
+
+#[test]
+fn a_sweep_that_misses_its_bug_says_where_it_is_caught() {
+    let desk = Desk::new("missed");
+    let told = desk.call(&["sweep", "light", "--seeds", "1", "--plant", "cas_judged_early"]);
+    assert_eq!(told.code, 0, "{}", told.stdout);
+    let hint = "nothing failed; scenarios/planted/cas_judged_early.json is made for cas_judged_early\n";
+    assert!(told.stdout.contains(hint), "{}", told.stdout);
+    let told = desk.call(&["sweep", "light", "--seeds", "1"]);
+    assert!(!told.stdout.contains("nothing failed"), "{}", told.stdout);
 }
 
 #[test]

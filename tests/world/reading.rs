@@ -36,8 +36,14 @@ fn what_has_nothing_to_check_has_not_passed() {
     put(&desk, "header.jsonl", "{\"kraftbed_history\":1,\"clock\":\"nanoseconds\"}\n");
     let told = desk.call(&["check", "open.edn", "header.jsonl"]);
     assert_eq!(told.code, 4, "{}", told.stdout);
-    assert!(told.stdout.starts_with("open.edn: nothing to check (register, 1 operations"), "{}", told.stdout);
-    assert!(told.stdout.contains("2 linearizable (2 with nothing to check)"), "{}", told.stdout);
+    assert!(told.stdout.starts_with("open.edn: nothing to check (register, 1 operation, "), "{}", told.stdout);
+    assert!(
+        told.stdout.contains(
+            "2 histories: 0 linearizable, 0 not linearizable, 0 undecided, 2 with nothing to check; 1 operation in "
+        ),
+        "{}",
+        told.stdout
+    );
     assert!(told.stderr.contains("nothing was checked"), "{}", told.stderr);
     let told = desk.json(&["check", "open.edn", &fixture("log.jsonl")], 0);
     assert_eq!(
@@ -152,7 +158,7 @@ fn what_is_no_one_page_is_refused_and_nothing_read_is_written_over() {
     assert_eq!(desk.call(&["run", "calm.json"]).code, 0);
     assert_eq!(desk.call(&["sweep", "calm.json", "--seeds", "1"]).code, 0);
     let refusals: [(&[&str], &str); 9] = [
-        (&["own.edn", "own.edn"], "a page shows one result or history, and 2 are named"),
+        (&["own.edn", "own.edn"], "unexpected argument 'own.edn' found"),
         (&["own.edn", "-o", "own.edn"], "cannot write own.edn: it is own.edn, which is read"),
         (&["own.edn", "-o", "./link.html"], "cannot write ./link.html: it is own.edn"),
         (&["own.edn", "-o", "hard.html"], "cannot write hard.html: it is own.edn"),

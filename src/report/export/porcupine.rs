@@ -11,7 +11,7 @@
 //! its step allows both that it happened and that it did not. One that failed is left out, for it did not happen. Clients
 //! are processes, one for each operation that a client has under way at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub fn export(events: &[Event]) -> String {
 }
 
 fn calls_and_returns(events: &[Event], end: Instant) -> Vec<Value> {
-    let failed: Vec<usize> = events.iter().filter_map(failed).collect();
+    let failed: BTreeSet<usize> = events.iter().filter_map(failed).collect();
     let mut processes = Processes::new(events);
     let mut out = Vec::new();
     let mut open: BTreeMap<usize, usize> = BTreeMap::new();
