@@ -53,8 +53,11 @@ fn seen(history: &[Operation]) -> BTreeMap<usize, Place> {
     for (by, operation) in reads {
         let Outcome::Ok(Told::Read { values, .. }) = &operation.outcome else { continue };
         for (offset, value) in values {
-            if let Some(&(append, place)) = origins.get(value) {
-                seen.entry(append).or_insert(Place { append, base: offset - place, by });
+            // One that stands too low for the values before it is torn, which the log's rules tell.
+            if let Some(&(append, place)) = origins.get(value)
+                && let Some(base) = offset.checked_sub(place)
+            {
+                seen.entry(append).or_insert(Place { append, base, by });
             }
         }
     }
@@ -90,4 +93,46 @@ fn violation(history: &[Operation], earlier: Place, later: Place) -> Violation {
     operations.dedup();
     operations.sort_by_key(|&index| history[index].returned);
     Violation { anomaly, message, operations }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::engine::log;
+    use crate::time::Instant;
+
+    /// Sent by client 0 at these moments, answered at the tenth.
+    fn operation(invoked: u64, ask: Ask, outcome: Outcome) -> Operation {
+        let returned = (outcome != Outcome::Open).then_some(Instant(10));
+        Operation { client: ClientId(0), ask, invoked: Instant(invoked), returned, outcome }
+    }
+
+    fn open(invoked: u64) -> Operation {
+        operation(invoked, Ask::Append { values: vec![1, 2] }, Outcome::Open)
+    }
+
+    fn acked(invoked: u64) -> Operation {
+        operation(invoked, Ask::Append { values: vec![3] }, Outcome::Ok(Told::Appended { offset: 7 }))
+    }
+
+    fn read(from: u64, values: &[(u64, u64)]) -> Operation {
+        operation(10, Ask::Read { from }, Outcome::Ok(Told::Read { values: values.to_vec(), next: 9 }))
+    }
+
+    /// Whoever asks before the log's rules are asked must not be answered with a panic.
+    #[test]
+    fn a_batch_that_would_begin_before_the_log_does_is_left_to_the_rules_of_the_log() {
+        let history = [acked(0), open(1), read(0, &[(0, 2), (7, 3)])];
+        assert_eq!(check(&history), Ok(()));
+        assert_eq!(log::check(&history).map_err(|violation| violation.anomaly), Err(Anomaly::TornBatch));
+    }
+
+    #[test]
+    fn a_batch_of_which_one_value_was_seen_stands_from_its_first() {
+        let violation = check(&[acked(0), open(1), read(4, &[(4, 2), (7, 3)])]).unwrap_err();
+        assert_eq!(violation.operations, [1, 0, 2]);
+        assert!(violation.message.contains("c0-1 c0-2 at "), "{violation:?}");
+        assert!(violation.message.contains("the second was read at offset 3 by client 0"), "{violation:?}");
+        assert_eq!(check(&[acked(1), open(0), read(4, &[(4, 2), (7, 3)])]), Ok(()));
+    }
 }
