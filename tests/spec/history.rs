@@ -4,6 +4,8 @@
 pub mod breadth;
 #[path = "history/brute.rs"]
 mod brute;
+#[path = "history/dead_ends.rs"]
+mod dead_ends;
 #[path = "history/random.rs"]
 pub mod random;
 #[path = "history/relations.rs"]

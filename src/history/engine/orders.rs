@@ -82,7 +82,10 @@ struct Trials<'h> {
 
 impl<'h> Trials<'h> {
     fn new(history: &'h ObjectHistory, core: &Core) -> Option<Trials<'h>> {
-        if core.entries.iter().any(|entry| entry.action == Action::Elements) {
+        // Without reads of all its elements a set is one object for each, and a core is about one of them.
+        let element = core.required().next()?.a;
+        let is_other = |entry: &Entry| history.model == Model::Set && entry.a != element;
+        if core.entries.iter().any(|entry| entry.action == Action::Elements) || core.required().any(is_other) {
             return None;
         }
         let is_text = core.entries.iter().any(|entry| entry.action == Action::Append);
@@ -94,7 +97,7 @@ impl<'h> Trials<'h> {
             (Start::Holds(name), _) => Held::Value(name),
         };
         let (required, mut optional): (Vec<Entry>, Vec<Entry>) =
-            core.entries.iter().partition(|entry| entry.ret != OPEN);
+            core.entries.iter().filter(|entry| !is_other(entry)).partition(|entry| entry.ret != OPEN);
         if matches!(start, Held::AnythingBut(_) | Held::Value(_)) {
             optional = useful(&required, optional);
         }
@@ -398,6 +401,46 @@ mod tests {
         ];
         let holds = "append of a by client 0: it holds a text that none of these saw";
         assert_eq!(told(Model::Kv, &lines), [format!("{holds}; read of b by client 1 cannot come next")]);
+    }
+
+    /// The dead ends of these operations, in words: of each what it did, its value, and when it was called and returned. Clients are
+    /// numbered as the operations are.
+    fn told_of(model: Model, deeds: &[(Action, &str, u32, u32)]) -> Vec<String> {
+        let mut history = ObjectHistory::new(model, crate::history::objects::Clock::Lines);
+        let entry = |(process, &(action, value, call, ret))| {
+            let a = history.values.name(value);
+            Entry { action, a, b: NIL, key: NIL, process, call, ret }
+        };
+        let entries: Vec<Entry> = (0..).zip(deeds).map(entry).collect();
+        let core = Core { start: Start::Holds(NIL), entries, is_minimal: true };
+        dead_ends(&history, &core).iter().map(|end| words::dead_end(&history, end)).collect()
+    }
+
+    #[test]
+    fn what_a_growing_text_must_not_be() {
+        let put = [(Action::Write, "a", 0, 1), (Action::Append, "b", 2, 3)];
+        let refused = |text| [&put[..], &[(Action::Refused, text, 4, 5)]].concat();
+        assert_eq!(
+            told_of(Model::Kv, &refused("ab")),
+            ["write of a by client 0, append of b by client 1: it holds \"ab\"; \
+              compare-and-set that found something other than ab by client 2 cannot come next"]
+        );
+        // What it holds is none of the texts that were observed, so there is an order.
+        assert_eq!(told_of(Model::Kv, &refused("b")), [""; 0]);
+        // What may have been put would explain it, if it came before.
+        let late = [&refused("ab")[..], &[(Action::Write, "c", 6, OPEN)]].concat();
+        assert_eq!(told_of(Model::Kv, &late).len(), 1);
+        let in_time = [&refused("ab")[..], &[(Action::Write, "c", 3, OPEN)]].concat();
+        assert_eq!(told_of(Model::Kv, &in_time), [""; 0]);
+    }
+
+    #[test]
+    fn what_became_of_one_element_does_not_put_another_into_a_set() {
+        let found = [(Action::Insert, "1", 0, OPEN), (Action::Contains, "2", 1, 2)];
+        let words = ["at first: the element is absent; finding of 2 by client 1 cannot come next"];
+        assert_eq!(told_of(Model::Set, &found), words);
+        // A core of two elements is larger than need be, and is not explained.
+        assert_eq!(told_of(Model::Set, &[&found[..], &[(Action::Contains, "1", 3, 4)]].concat()), [""; 0]);
     }
 
     #[test]

@@ -59,7 +59,8 @@ fn explains(history: &ObjectHistory, rest: &mut Vec<Entry>, held: &Held) -> bool
     false
 }
 
-fn text(history: &ObjectHistory, name: Name) -> String {
+/// The text of a name.
+pub fn text(history: &ObjectHistory, name: Name) -> String {
     if name == NIL { String::new() } else { history.values.text(name).to_owned() }
 }
 
