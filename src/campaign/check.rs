@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::campaign::decisions::{Limits, decide_all};
 use crate::campaign::reading::{LoadError, Loaded, Watch, load};
 use crate::history::engine::decide::Verdict as Decided;
-use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, parts};
+use crate::history::engine::decide::{Decision, Part, Refutation, by_search, core_of, earliest, parts};
 use crate::history::engine::{Budget, Exhausted, finished, log, orders, told, words};
 use crate::history::format::{Allowance, Dialect, Format, Hints, ParseError, Subject, format_of, import_within};
 use crate::history::model::Start;
@@ -336,7 +336,7 @@ fn objects(
     let limits = Limits { steps_max, bytes_max, threads, is_over: &is_over, hear };
     let decisions = decide_all(history, &parts, &limits);
     if let Some(Decision { verdict: Decided::NotLinearizable(refutation), .. }) = decisions.last() {
-        return refute(history, &parts[decisions.len() - 1], refutation, options);
+        return refute(history, &parts, (decisions.len() - 1, refutation), options);
     }
     let undecided = decisions.iter().zip(&parts).filter_map(|(decision, part)| match decision.verdict {
         Decided::Undecided(why) => Some((part, why.name())),
@@ -360,14 +360,15 @@ fn objects(
     }
 }
 
-/// Shrinks a refutation, under a budget of its own: the verdict stands.
-fn refute(history: &ObjectHistory, part: &Part, refutation: &Refutation, options: &Options) -> Verdict {
+/// Looks for the answer that first cannot be explained, and shrinks what refutes it, under a budget of its own: the verdict stands.
+fn refute(history: &ObjectHistory, parts: &[Part], known: (usize, &Refutation), options: &Options) -> Verdict {
     let start = Instant::now();
     let time_max = options.time_max.unwrap_or(CORE_WITHIN).min(CORE_WITHIN);
     let is_over = || start.elapsed() >= time_max;
     let budget = Budget { steps_max: CORE_STEPS, bytes_max: options.bytes_max, is_over: &is_over };
-    let core = core_of(history, refutation, &budget);
-    let mut message = words::sentence(history, &part.entries, &core);
+    let (first, refutation) = earliest(history, parts, known, &budget);
+    let core = core_of(history, &refutation, &budget);
+    let mut message = words::sentence(history, &parts[first].entries, &core);
     if !core.is_minimal {
         message += "; fewer of them may do: the budget ended before all were tried";
     }

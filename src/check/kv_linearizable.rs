@@ -15,8 +15,9 @@
 use std::collections::BTreeMap;
 
 use crate::check::{End, Interests, Ledger, Property, Seen, Violation, What};
-use crate::history::engine::decide::{self, Part, Verdict, by_witness, decide};
+use crate::history::engine::decide::{self, Part, Verdict, by_witness, decide, earliest};
 use crate::history::engine::{Budget, words};
+use crate::history::format::intervals::{Interval, place};
 use crate::history::model::Model;
 use crate::history::objects::{Action, Clock, Entry, NIL, Name, OPEN, ObjectHistory};
 use crate::history::{Ask, Operation, Outcome, Told, value};
@@ -152,6 +153,27 @@ impl KvLinearizable {
         value.map_or(NIL, |value| self.history.values.name(&value::word(value)))
     }
 
+    /// Events of one instant are ordered as in a history that was written down, so that both are judged alike.
+    fn join_instants(&mut self) {
+        let stamps = std::mem::take(&mut self.history.stamps);
+        let entries = std::mem::take(&mut self.history.entries);
+        let interval = |&Entry { action, a, b, key, process, call, ret }: &Entry| Interval {
+            action,
+            a,
+            b,
+            key,
+            process,
+            invoked: stamps[call as usize],
+            returned: stamps.get(ret as usize).copied(),
+        };
+        let intervals: Vec<Interval> = entries.iter().map(interval).collect();
+        let places = place(&mut self.history, &intervals);
+        for call in &mut self.commits.order {
+            let known = entries.binary_search_by_key(call, |entry| entry.call);
+            *call = known.map_or(OPEN, |index| self.history.entries[places[index] as usize].call);
+        }
+    }
+
     fn judge(&mut self, committed: Offset) -> Result<(), String> {
         let is_open_get = |entry: &usize| self.history.entries[*entry].action == Action::Read;
         self.silent.extend(self.running.values().filter(|entry| is_open_get(entry)));
@@ -159,17 +181,19 @@ impl KvLinearizable {
         let silent = std::mem::take(&mut self.silent);
         let mut index = 0..;
         self.history.entries.retain(|_| index.next().is_some_and(|index| silent.binary_search(&index).is_err()));
+        self.join_instants();
         // A witness that has not seen all of it is none.
         let has_seen_all = self.commits.read > Offset::ZERO && self.commits.read >= committed;
         let orders = self.orders();
-        for part in decide::parts(&self.history) {
+        let parts = decide::parts(&self.history);
+        for (index, part) in parts.iter().enumerate() {
             let calls = orders.get(&part.key.0).map_or(&[][..], |calls| calls);
-            let misfit = match has_seen_all.then(|| by_witness(&self.history, &part.entries, &numbers(&part, calls))) {
+            let misfit = match has_seen_all.then(|| by_witness(&self.history, &part.entries, &numbers(part, calls))) {
                 Some(Ok(_)) => continue,
                 Some(Err(misfit)) => Some(misfit),
                 None => None,
             };
-            self.decide(&part, misfit)?;
+            self.decide(&parts, index, misfit)?;
         }
         Ok(())
     }
@@ -188,8 +212,8 @@ impl KvLinearizable {
     }
 
     /// Decides about a key, of which the witness has no order, or one in which this has no place.
-    fn decide(&mut self, part: &Part, misfit: Option<Entry>) -> Result<(), String> {
-        let history = &self.history;
+    fn decide(&mut self, parts: &[Part], index: usize, misfit: Option<Entry>) -> Result<(), String> {
+        let (history, part) = (&self.history, &parts[index]);
         let key = || history.keys.text(part.key.0);
         match (decide(history, part, &BUDGET).verdict, misfit) {
             (Verdict::Linearizable, None) => Ok(()),
@@ -200,11 +224,12 @@ impl KvLinearizable {
                 words::describe(history, &misfit)
             )),
             (Verdict::NotLinearizable(refutation), _) => {
+                let (first, refutation) = earliest(history, parts, (index, &refutation), &BUDGET);
                 let core = decide::core_of(history, &refutation, &BUDGET);
-                Err(words::sentence(history, &part.entries, &core))
+                Err(words::sentence(history, &parts[first].entries, &core))
             }
             (Verdict::Undecided(exhausted), _) => {
-                let why = format!("the operations on key {} are more than {} allow", key(), exhausted.name());
+                let why = format!("{} exhausted on the operations of key {}", exhausted.name(), key());
                 self.undecided.get_or_insert(why);
                 Ok(())
             }

@@ -70,7 +70,7 @@ pub fn operation(operation: &Operation) -> String {
         Ask::Read { from } => format!("read {from}"),
         Ask::Get { key } => format!("get key {key}"),
         Ask::Put { key, value } => format!("put {} under key {key}", value::word(*value)),
-        Ask::Cas { key, from, to } => format!("set key {key} from {} to {}", held(*from), value::word(*to)),
+        Ask::Cas { key, from, to } => format!("compare-and-set key {key} from {} to {}", held(*from), value::word(*to)),
     };
     match &operation.outcome {
         Outcome::Open if operation.returned.is_none() => asked,
@@ -82,10 +82,13 @@ pub fn operation(operation: &Operation) -> String {
         Outcome::Ok(Told::Unreadable { reason }) => format!("{asked} ⇒ unreadable: {reason}"),
         Outcome::Ok(Told::Got { value }) => format!("{asked} ⇒ {}", held(*value)),
         Outcome::Ok(Told::Put { offset }) => format!("{asked} ⇒ at {offset}"),
-        Outcome::Ok(Told::Compared { offset, found }) => format!("{asked} ⇒ at {offset}, found {}", held(*found)),
+        Outcome::Ok(Told::Compared { offset, found }) => match &operation.ask {
+            Ask::Cas { from, .. } if from == found => format!("{asked} ⇒ set at {offset}"),
+            _ => format!("{asked} ⇒ refused at {offset}, found {}", held(*found)),
+        },
     }
 }
 
 fn held(value: Option<u64>) -> String {
-    value.map_or("nothing".into(), value::word)
+    value.map_or("nil".into(), value::word)
 }

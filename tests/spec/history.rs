@@ -262,6 +262,23 @@ fn what_never_returned_accuses_nobody() {
 }
 
 #[test]
+fn a_value_that_nothing_wrote_needs_no_search() {
+    let mut history = ObjectHistory::new(Model::Register, Clock::Lines);
+    let [zero, one, other] = ["0", "1", "other"].map(|name| history.values.name(name));
+    let entry = |action, a, process| Entry { action, a, b: NIL, key: NIL, process, call: process, ret: process + 5000 };
+    // More under way at once than a search can hold, and each value written more than once.
+    history
+        .entries
+        .extend((0..4999).map(|process| entry(Action::Write, if process % 2 == 0 { zero } else { one }, process)));
+    history.entries.push(entry(Action::Read, other, 4999));
+    let part = &parts(&history)[0];
+    let verdict = decide(&history, part, &Budget::BOUNDLESS).verdict;
+    let Verdict::NotLinearizable(refutation) = verdict else { panic!("{verdict:?}") };
+    let core = core_of(&history, &refutation, &Budget::BOUNDLESS);
+    assert_eq!(core.required().collect::<Vec<_>>(), [&history.entries[4999]]);
+}
+
+#[test]
 fn a_core_cannot_be_explained_and_without_any_of_its_operations_can() {
     let (mut found, mut largest) = (0, 0);
     for (number, shape) in (0..).zip(shapes()) {

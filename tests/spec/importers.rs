@@ -166,6 +166,10 @@ fn a_mistake_is_named_with_its_line_and_column() {
     );
     assert_eq!(wrong("{:process 0, :value \"a}"), "1:21: expected a string that ends, found one that does not");
     assert_eq!(wrong("{:process 0, :value \"\\q\"}"), "1:22: expected an escape such as \\n, found `\\q`");
+    for lone in ["\\ud800", "\\ud83d\\u0041", "\\udc41"] {
+        let lone = wrong(&format!("{{:process 0, :value \"{lone}\"}}"));
+        assert!(lone.starts_with("1:22: expected a character, or a pair of surrogates, found a lone"), "{lone}");
+    }
     let two = "{:process 0, :type :invoke, :f :read, :value nil}\n{:process 1, :type :invoke, :f :enqueue, :value 1}";
     assert!(wrong(two).starts_with("2:1: enqueue and read are operations of different things"));
     let cas = "INFO  jepsen.util - 0\t:invoke\t:cas\t5\n";

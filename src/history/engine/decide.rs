@@ -155,6 +155,53 @@ fn refuted(
     }
 }
 
+/// The answer of a history that first cannot be explained, whatever is answered later: by its part, and what refutes that up to
+/// there. A part is known to be refuted; of the others only what was answered before can matter. What is not decided within the
+/// budget is passed over.
+pub fn earliest(
+    history: &ObjectHistory,
+    parts: &[Part],
+    (known, refutation): (usize, &Refutation),
+    budget: &Budget<'_>,
+) -> (usize, Refutation) {
+    let (mut first, (mut found, mut end)) = (known, up_to_first(history, &parts[known], refutation, budget));
+    for (other, part) in parts.iter().enumerate().filter(|&(other, _)| other != known) {
+        let shorter = part.until(end);
+        if let Verdict::NotLinearizable(refutation) = decide(history, &shorter, budget).verdict {
+            (first, (found, end)) = (other, up_to_first(history, &shorter, &refutation, budget));
+        }
+    }
+    // What refutes it does not depend on where the look began.
+    match decide(history, &parts[first].until(end), budget).verdict {
+        Verdict::NotLinearizable(refutation) => (first, refutation),
+        Verdict::Linearizable | Verdict::Undecided(_) => (first, found),
+    }
+}
+
+/// The first answer of a refuted part that cannot be explained, by the position of its return, and what refutes the part up to it.
+fn up_to_first(history: &ObjectHistory, part: &Part, known: &Refutation, budget: &Budget<'_>) -> (Refutation, u32) {
+    // A search has got past all that came before.
+    if let Some(blocked) = known.blocked {
+        return (known.clone(), blocked.ret);
+    }
+    let refutation_at = |end: u32| match decide(history, &part.until(end), budget).verdict {
+        Verdict::NotLinearizable(refutation) => Some(refutation),
+        Verdict::Linearizable | Verdict::Undecided(_) => None,
+    };
+    let mut ends: Vec<u32> = part.entries.iter().map(|entry| entry.ret).filter(|&ret| ret != OPEN).collect();
+    ends.sort();
+    // Refuted up to `ends[high]`, and not up to `ends[low - 1]`.
+    let (mut low, mut high, mut found) = (0, ends.len().saturating_sub(1), known.clone());
+    while low < high {
+        let middle = low.midpoint(high);
+        match refutation_at(ends[middle]) {
+            Some(refutation) => (high, found) = (middle, refutation),
+            None => low = middle + 1,
+        }
+    }
+    (found, ends.get(high).copied().unwrap_or(OPEN))
+}
+
 /// The core of a part that is not linearizable.
 pub fn core_of(history: &ObjectHistory, refutation: &Refutation, budget: &Budget<'_>) -> Core {
     let start = Start::Holds(history.initial);
@@ -247,6 +294,13 @@ fn is_collection(history: &ObjectHistory) -> bool {
 
 fn needs_text(history: &ObjectHistory, entries: &[Entry]) -> bool {
     history.model == Model::Kv && entries.iter().any(|entry| entry.action == Action::Append)
+}
+
+impl Part {
+    /// What is left of it if the history ends with the return at `end`.
+    fn until(&self, end: u32) -> Part {
+        Part { key: self.key, entries: core::until(&self.entries, end) }
+    }
 }
 
 impl Decision {

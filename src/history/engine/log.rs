@@ -246,7 +246,7 @@ impl LogMonitor {
             (Ask::Tail, Outcome::Ok(Told::Tail { end })) => self.on_tail(index, *end),
             (Ask::Read { from }, Outcome::Ok(Told::Read { values, next })) => self.on_read(index, *from, values, *next),
             (_, Outcome::Ok(Told::Unreadable { reason })) => Err(self.unreadable(index, reason)),
-            (ask, Outcome::Ok(told)) => Err(self.unreadable(index, &format!("{told:?} does not answer {ask:?}"))),
+            (_, Outcome::Ok(_)) => Err(self.unreadable(index, "an answer to another question")),
         }
     }
 
@@ -347,7 +347,7 @@ impl LogMonitor {
             return Err(self.violation(Anomaly::Duplicate, &[append, by, index], message));
         }
         let Some(base) = offset.checked_sub(place) else {
-            let message = format!("{}, too low for {}", found(), self.told(append));
+            let message = format!("{}, too low for the append of {}", found(), self.names_of(append));
             return Err(self.violation(Anomaly::TornBatch, &[append, index], message));
         };
         self.place(append, base, index)
@@ -379,8 +379,9 @@ impl LogMonitor {
             return Err(self.violation(Anomaly::Reordered, &[floor.by, append, by], message));
         }
         if let Some((_, &tail)) = self.ends.range(base + 1..(base + values.len() as u64).max(base + 1)).next() {
+            let (names, end) = (self.names_of(append), base + values.len() as u64);
             let message =
-                format!("{}, in the midst of {}", self.told(tail), self.found(by, base, values.first().copied()));
+                format!("{}, in the midst of the append of {names} at offsets {base}..{end}", self.told(tail));
             return Err(self.violation(Anomaly::TornBatch, &[append, tail, by], message));
         }
         for (offset, value) in (base..).zip(values) {
@@ -475,6 +476,12 @@ impl LogMonitor {
         }
     }
 
+    /// The values of an append.
+    fn names_of(&self, append: usize) -> String {
+        let Said::Append { values, .. } = &self.facts[append].said else { unreachable!("only appends have values") };
+        names(values)
+    }
+
     /// An operation as something that was asked: `append of c1-3 by client 1, asked at 2s`.
     fn asked(&self, index: usize) -> String {
         let Fact { client, invoked, said, .. } = &self.facts[index];
@@ -507,10 +514,9 @@ impl LogMonitor {
     }
 
     fn acknowledged(&self, append: usize, base: u64) -> String {
-        let Fact { client, returned, said, .. } = &self.facts[append];
-        let Said::Append { values, .. } = said else { unreachable!("only appends have a place") };
+        let Fact { client, returned, .. } = &self.facts[append];
         let at = returned.map_or("some time".to_owned(), |at| at.to_string());
-        format!("append of {} was acknowledged at offset {base} to client {client} at {at}", names(values))
+        format!("append of {} was acknowledged at offset {base} to client {client} at {at}", self.names_of(append))
     }
 }
 
@@ -525,6 +531,9 @@ impl Violation {
 }
 
 fn names(values: &[u64]) -> String {
+    if values.is_empty() {
+        return "nothing".to_owned();
+    }
     values.iter().map(|&value| value::name(value)).collect::<Vec<_>>().join(" ")
 }
 

@@ -20,7 +20,8 @@ fn offsets(core: &[&Operation]) -> BTreeSet<u64> {
         if let Ask::Append { values: appended } = &operation.ask {
             values.extend(appended);
             if let Outcome::Ok(Told::Appended { offset }) = operation.outcome {
-                offsets.extend((offset..).take(appended.len()));
+                // An answer may tell of an offset that no log reaches.
+                offsets.extend((0..appended.len() as u64).map_while(|place| offset.checked_add(place)));
             }
         }
     }
@@ -79,7 +80,7 @@ fn names(values: &[u64]) -> String {
 }
 
 fn held(value: Option<u64>) -> String {
-    value.map_or("nothing".to_owned(), value::word)
+    value.map_or("nil".to_owned(), value::word)
 }
 
 /// So many values of one read are told.

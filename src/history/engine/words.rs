@@ -1,5 +1,7 @@
 //! What conflicts, in words: a sentence for a core.
 
+use std::borrow::Cow;
+
 use crate::history::engine::core::Core;
 use crate::history::engine::orders::{DeadEnd, Held, Useless};
 use crate::history::model::register::{ABSENT, FREE, HELD, PRESENT};
@@ -14,6 +16,8 @@ pub fn sentence(history: &ObjectHistory, all: &[Entry], core: &Core) -> String {
     let reason = last.and_then(|last| match last.action {
         Action::Read | Action::Cas if history.model != Model::Set => words.of_value(all, &required, last),
         Action::Remove | Action::Empty if history.model == Model::Queue => words.of_element(all, last),
+        Action::Elements => words.of_elements(&required, last),
+        Action::Acquire => words.of_lock(core, last),
         _ => None,
     });
     let object = match words.object(required.first().map_or(NIL, |entry| entry.key)) {
@@ -83,16 +87,25 @@ struct Words<'h> {
 }
 
 impl Words<'_> {
-    fn text(&self, name: Name) -> &str {
+    fn text(&self, name: Name) -> Cow<'_, str> {
+        printed(self.history.values.text(name))
+    }
+
+    /// As the history has it.
+    fn raw(&self, name: Name) -> &str {
         self.history.values.text(name)
     }
 
     fn object(&self, key: Name) -> Option<String> {
-        (key != NIL).then(|| format!("key {}", self.history.keys.text(key)))
+        (key != NIL).then(|| format!("key {}", printed(self.history.keys.text(key))))
     }
 
     /// What it did: `write of 5`.
     fn deed(&self, entry: &Entry) -> String {
+        if entry.action == Action::Elements {
+            let count = self.history.lists[entry.a as usize].len();
+            return format!("read of {count} element{}", if count == 1 { "" } else { "s" });
+        }
         let (a, b) = (self.text(entry.a), self.text(entry.b));
         match entry.action {
             Action::Read => format!("read of {a}"),
@@ -108,10 +121,7 @@ impl Words<'_> {
             Action::Contains => format!("finding of {a}"),
             Action::Lacks => format!("not finding of {a}"),
             Action::Empty => "dequeue that found nothing".to_owned(),
-            Action::Elements => {
-                let elements = &self.history.lists[entry.a as usize];
-                format!("read of {} elements", elements.len())
-            }
+            Action::Elements => unreachable!("invariant: told above, since it names no value"),
             Action::Acquire => "acquire".to_owned(),
             Action::Release => "release".to_owned(),
         }
@@ -142,18 +152,18 @@ impl Words<'_> {
         match (held, self.history.model) {
             (Held::AnythingBut(values), _) if values.is_empty() => "anything".to_owned(),
             (Held::AnythingBut(values), _) => {
-                let values: Vec<&str> = values.iter().map(|value| self.text(*value)).collect();
+                let values: Vec<Cow<'_, str>> = values.iter().map(|value| self.text(*value)).collect();
                 format!("anything but {}", values.join(", "))
             }
             (Held::Value(PRESENT), Model::Set) => "present".to_owned(),
             (Held::Value(ABSENT), Model::Set) => "absent".to_owned(),
             (Held::Value(HELD), Model::Lock) => "held".to_owned(),
             (Held::Value(FREE), Model::Lock) => "free".to_owned(),
-            (Held::Value(name), _) => self.text(*name).to_owned(),
+            (Held::Value(name), _) => self.text(*name).into_owned(),
             (Held::Text(text), _) => format!("{text:?}"),
             (Held::Unobserved, _) => "a text that none of these saw".to_owned(),
             (Held::Elements(elements), _) => {
-                let elements: Vec<&str> = elements.iter().map(|element| self.text(*element)).collect();
+                let elements: Vec<Cow<'_, str>> = elements.iter().map(|element| self.text(*element)).collect();
                 format!("[{}]", elements.join(", "))
             }
         }
@@ -208,15 +218,15 @@ impl Words<'_> {
 
     /// A text was observed that lacks something.
     fn of_text(&self, all: &[Entry], required: &[&Entry], last: &Entry) -> Option<String> {
-        let seen = if last.a == NIL { "" } else { self.text(last.a) };
+        let seen = if last.a == NIL { "" } else { self.raw(last.a) };
         let before = |entry: &&&Entry| entry.ret < last.call;
         let other = required.iter().filter(before).max_by_key(|entry| entry.ret)?;
         // Unless something was put since, on which it goes on.
-        let puts = all.iter().filter(|entry| entry.action == Action::Write && seen.starts_with(self.text(entry.a)));
+        let puts = all.iter().filter(|entry| entry.action == Action::Write && seen.starts_with(self.raw(entry.a)));
         if puts.into_iter().any(|put| put.ret > other.call) {
             return None;
         }
-        let (there, moment) = (self.text(other.a), self.history.moment(other.ret));
+        let (there, moment) = (self.raw(other.a), self.history.moment(other.ret));
         match other.action {
             Action::Append if !seen.contains(there) => Some(format!(
                 ", which lacks {there:?} although its append was acknowledged to client {} {moment}",
@@ -235,6 +245,39 @@ impl Words<'_> {
         (last.action == Action::Remove && !is_inserted).then(|| format!("{told}, which nobody had put in"))
     }
 
+    /// A whole read lacks what had been added.
+    fn of_elements(&self, required: &[&Entry], last: &Entry) -> Option<String> {
+        let [other] = required.iter().filter(|entry| **entry != last).copied().collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let is_missed = other.action == Action::Insert && !self.history.lists[last.a as usize].contains(&other.a);
+        is_missed.then(|| {
+            let (element, moment) = (self.text(other.a), self.history.moment(other.ret));
+            format!(
+                "{} by client {} {} lacks {element}, although its add was acknowledged to client {} {moment}",
+                self.deed(last),
+                last.process,
+                self.history.moment(last.ret),
+                other.process
+            )
+        })
+    }
+
+    /// A lock was granted more often than it can have been free.
+    fn of_lock(&self, core: &Core, last: &Entry) -> Option<String> {
+        let count =
+            |action| core.entries.iter().filter(|entry| entry.action == action && entry.call < last.ret).count();
+        let granted = core.required().filter(|entry| entry.action == Action::Acquire).count();
+        let released = count(Action::Release);
+        (granted > LIST_MAX && granted > released + 1).then(|| {
+            let moment = self.history.moment(last.ret);
+            format!(
+                "the lock was granted {granted} times until {}, and released {released} times at most",
+                moment.trim_start_matches("at ")
+            )
+        })
+    }
+
     fn before(&self, core: &Core) -> String {
         match core.start {
             Start::Unknown => ", whatever was there before".to_owned(),
@@ -242,6 +285,16 @@ impl Words<'_> {
             Start::Holds(_) => format!(", from {} on", self.text(self.history.initial)),
         }
     }
+}
+
+/// A text that stays in its line and runs from left to right: what would end a line, move the cursor or turn the direction is escaped.
+fn printed(text: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 /// Said of a value that came from nowhere.

@@ -24,11 +24,35 @@ pub enum Zones {
 
 /// Decides, if the values allow it.
 pub fn decide(entries: &[Entry], initial: Name) -> Option<Zones> {
+    if let Some(stray) = stray(entries, initial) {
+        return Some(Zones::Conflict(vec![stray]));
+    }
     if entries.iter().any(|entry| !matches!(entry.action, Action::Read | Action::Write | Action::Cas)) {
         return None;
     }
     let clusters = Clusters::new(entries, initial)?;
     Some(clusters.conflict().map_or_else(|| clusters.order(), Zones::Conflict))
+}
+
+/// An answer with a value that nothing ever wrote: wrong, whatever else there is. A value that is appended to may come to hold
+/// what nobody wrote.
+fn stray(entries: &[Entry], initial: Name) -> Option<u32> {
+    if entries.iter().any(|entry| entry.action == Action::Append) {
+        return None;
+    }
+    let mut written = vec![initial];
+    written.extend(entries.iter().filter_map(|entry| match entry.action {
+        Action::Write => Some(entry.a),
+        Action::Cas => Some(entry.b),
+        _ => None,
+    }));
+    written.sort();
+    written.dedup();
+    let is_stray = |entry: &&Entry| {
+        let has_seen = matches!(entry.action, Action::Read | Action::Cas) && entry.ret != OPEN;
+        has_seen && written.binary_search(&entry.a).is_err()
+    };
+    (0..).zip(entries).find_map(|(index, entry)| is_stray(&entry).then_some(index))
 }
 
 /// Who wrote a value and who saw it.
@@ -248,12 +272,15 @@ fn seen_values(entries: &[Entry]) -> Vec<Name> {
         }
     }
     doubtful.sort();
+    let mut is_taken = vec![false; doubtful.len()];
     let mut next = 0;
     // A circle of them ends since each is looked at once.
     while let Some(&value) = seen.get(next).filter(|_| !doubtful.is_empty()) {
-        let of_it = doubtful.partition_point(|&(leaves, _)| leaves < value);
-        while doubtful.get(of_it).is_some_and(|&(leaves, _)| leaves == value) {
-            seen.push(doubtful.remove(of_it).1);
+        let mut of_it = doubtful.partition_point(|&(leaves, _)| leaves < value);
+        while doubtful.get(of_it).is_some_and(|&(leaves, _)| leaves == value) && !is_taken[of_it] {
+            seen.push(doubtful[of_it].1);
+            is_taken[of_it] = true;
+            of_it += 1;
         }
         next += 1;
     }

@@ -342,14 +342,17 @@ pub fn unescape(raw: &str, at: usize) -> Result<String, Bad> {
             'u' => {
                 let (first, after) = unit(rest, here)?;
                 rest = after;
-                match rest.strip_prefix("\\u").filter(|_| (0xd800..0xdc00).contains(&first)) {
-                    Some(low) => {
+                let lone =
+                    || Bad::expected(here, "a character, or a pair of surrogates", format!("a lone \\u{first:04x}"));
+                match first {
+                    0xd800..0xdc00 => {
+                        let low = rest.strip_prefix("\\u").ok_or_else(lone)?;
                         let (second, after) = unit(low, here)?;
                         rest = after;
-                        let both = 0x10000 + ((first - 0xd800) << 10) + second.wrapping_sub(0xdc00) % 0x400;
-                        char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER)
+                        let second = second.checked_sub(0xdc00).filter(|low| *low < 0x400).ok_or_else(lone)?;
+                        char::from_u32(0x10000 + ((first - 0xd800) << 10) + second).ok_or_else(lone)?
                     }
-                    None => char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+                    _ => char::from_u32(first).ok_or_else(lone)?,
                 }
             }
             other => return Err(Bad::expected(here, "an escape such as \\n", format!("`\\{other}`"))),

@@ -15,7 +15,7 @@
 //! a history must not choose its judge. (An export of ours says in its first line that its reads of nothing are observations.)
 //!
 //! **Order.** Where a file is a sequence of events, their order in the file is their order. Where it gives two times for each
-//! operation, times decide, and of events at one time calls come first: intervals are closed.
+//! operation, times decide, and of events at one time calls come first: intervals are closed. (But see [`intervals`]: one client.)
 
 pub mod allowance;
 pub mod columns;
