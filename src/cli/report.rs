@@ -101,7 +101,12 @@ fn of_history(file: &Path, flags: &Flags, interrupted: &Interrupted) -> Result<S
         orders: orders.to_vec(),
         prefix: reached.map(|(sentence, order)| (sentence, places(&order))),
         facts,
-        replay: format!("kraftbed check {}{}", show::quoted(&file.display().to_string()), flags.words()),
+        replay: format!(
+            "{} check {}{}",
+            show::quoted(&show::program()),
+            show::quoted(&file.display().to_string()),
+            flags.words()
+        ),
     }))
 }
 

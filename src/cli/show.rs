@@ -84,7 +84,7 @@ pub fn quoted(word: &str) -> String {
 
 /// This program as it was called, so that a printed line can be pasted into the shell it came from.
 #[expect(clippy::disallowed_methods, reason = "commands know how they were called")]
-fn program() -> String {
+pub fn program() -> String {
     std::env::args_os().next().map_or("kraftbed".to_owned(), |program| program.to_string_lossy().into_owned())
 }
 

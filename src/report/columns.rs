@@ -11,7 +11,7 @@
 //! Columns of small numbers take a third of the room that an object for each event would, and a browser reads a million
 //! rows of them in a second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write};
 
 use serde_json::{Value, json};
@@ -92,11 +92,12 @@ impl Table {
         places.sort_by_key(rank);
         places.dedup();
         self.places = places.into_iter().map(words::place).collect();
-        for operation in &report.operations {
-            if !self.places.contains(&operation.client) {
-                self.places.push(operation.client.clone());
-            }
-        }
+        let known: BTreeSet<&String> = self.places.iter().collect();
+        let clients = report.operations.iter().map(|operation| &operation.client);
+        let others: BTreeSet<&String> = clients.filter(|client| !known.contains(client)).collect();
+        let mut others: Vec<String> = others.into_iter().cloned().collect();
+        others.sort_by_key(|client| client.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().ok());
+        self.places.extend(others);
     }
 
     fn place(&self, name: &str) -> usize {
@@ -229,6 +230,7 @@ fn finding(report: &Report<'_>) -> Value {
         "orders": finding.orders,
         "prefix": finding.prefix.as_ref().map(|prefix| json!({ "sentence": prefix.sentence, "order": prefix.order })),
         "causes": finding.causes,
+        "times": finding.times,
         "notes": finding.notes,
         "replay": finding.replay,
     })

@@ -37,7 +37,7 @@ pub fn of_run(summary: &Summary, core: Option<&Core>, events: &[Event], asked: &
         // What clients were told is judged at the end, when it is long past.
         if message.contains(&core.message) {
             finding.sentence = format!("{message}.");
-            finding.causes = meanwhile(events, asked, &finding.conflict);
+            (finding.causes, finding.times) = meanwhile(events, asked, &finding.conflict).into_iter().unzip();
         }
     }
     finding.notes = leaders_named(message, events);
@@ -108,15 +108,24 @@ fn causes(events: &[Event]) -> Vec<usize> {
     chosen.into_iter().collect()
 }
 
-/// The rows of what mattered while these operations went on, the last of it.
-fn meanwhile(events: &[Event], asked: &[history::Operation], conflict: &[(usize, String)]) -> Vec<usize> {
+/// The rows of what mattered while these operations went on, the last of it; each with how often it happened in a row, so that
+/// one fault that comes again and again does not hide all else.
+fn meanwhile(events: &[Event], asked: &[history::Operation], conflict: &[(usize, String)]) -> Vec<(usize, usize)> {
     let operations = || conflict.iter().map(|(index, _)| &asked[*index]);
     let from = operations().map(|operation| operation.invoked).min();
     let to = operations().filter_map(|operation| operation.returned).max();
     let is_then = |event: &Event| Some(event.at) >= from && Some(event.at) <= to;
     let rows = events.iter().enumerate().filter(|(_, event)| is_then(event) && matters(&event.kind));
-    let rows: Vec<usize> = rows.map(|(row, _)| row).collect();
-    rows[rows.len().saturating_sub(CAUSES_SHOWN)..].to_vec()
+    let mut told: Vec<(usize, usize)> = Vec::new();
+    for (row, event) in rows {
+        match told.last_mut() {
+            Some((first, times)) if events[*first].place == event.place && events[*first].kind == event.kind => {
+                *times += 1
+            }
+            _ => told.push((row, 1)),
+        }
+    }
+    told.split_off(told.len().saturating_sub(CAUSES_SHOWN))
 }
 
 /// What changes the state of a node as people see it; not what happens thousands of times.
@@ -289,9 +298,10 @@ mod tests {
         let event = |id, kind| Event { id: EventId(id), cause: None, at: Instant(id), place: Place::World, kind };
         let fault = || EventKind::Fault { kind: None, what: "n1 is back".into() };
         let violation = EventKind::Violated { property: "log_linearizable", message: "lost".into() };
-        let events = [event(1, fault()), event(3, fault()), event(5, fault()), event(9, violation)];
+        let events = [event(1, fault()), event(3, fault()), event(4, fault()), event(9, violation)];
         let finding = of_run(&violated("lost"), Some(&core), &events, &asked);
         assert_eq!((finding.causes, finding.sentence.as_str()), (vec![1], "lost."));
+        assert_eq!(finding.times, [2], "what happens again and again is one line");
         let finding = of_run(&violated("another"), Some(&core), &events, &asked);
         assert_eq!((finding.causes, finding.sentence.as_str()), (vec![0, 1, 2, 3], "At 0.000000009s: another."));
     }

@@ -74,6 +74,8 @@ pub struct Finding {
     pub prefix: Option<Prefix>,
     /// The events that led there, by number in [`Report::events`], the last of them last.
     pub causes: Vec<usize>,
+    /// How often each of them happened in a row; nothing where each is alone.
+    pub times: Vec<usize>,
     /// What else helps to understand it, a sentence each, with the event to look at where there is one.
     pub notes: Vec<(String, Option<usize>)>,
     /// The one line that makes it happen again.

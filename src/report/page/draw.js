@@ -216,7 +216,7 @@ const Draw = (() => {
       const lane = of[operation.place]
       if (lane === null || operation.drawnTo < from || operation.begin < 0) continue
       const begin = px(operation.begin)
-      const end = operation.drawnTo >= Run.n ? Lanes.toX(View.last()) : px(operation.drawnTo)
+      const end = operation.drawnTo >= Run.n ? Lanes.toX(Math.max(View.last(), View.to)) : px(operation.drawnTo)
       const cell = Math.floor(end) * 8 + operation.depth
       if (end - begin < 1 && drawn.get(lane) === cell && !conflict.has(index)) continue
       drawn.set(lane, cell)

@@ -40,7 +40,10 @@ const Main = (() => {
     for (const [, id, , act] of ACTIONS) if (id !== null) byId(id).addEventListener('click', act)
     byId('violation').disabled = violations.length === 0
     byId('fault').disabled = Run.faults.length === 0
-    for (const group of Object.keys(View.GROUPS)) {
+    // Where there is but one kind, there is nothing to choose.
+    const present = new Set(Run.kind)
+    const groups = Object.keys(View.GROUPS).filter(group => View.GROUPS[group].some(kind => present.has(K[kind])))
+    for (const group of groups.length > 1 ? groups : []) {
       const label = Finding.element('label')
       const box = Finding.element('input')
       box.type = 'checkbox'
@@ -118,6 +121,9 @@ const Main = (() => {
 
   function search() {
     let timer = 0
+    const known = Run.places.filter(name => name !== 'world').pop()
+    const moment = Run.isInLines || Run.end < 2e8 ? [] : [Run.time(Math.round(Run.end / 2e8) * 1e8)]
+    byId('query').placeholder = `search: ${['words', ...(known === undefined ? [] : [known]), '#120', ...moment].join(', ')}  ( / )`
     byId('query').addEventListener('input', event => {
       clearTimeout(timer)
       timer = setTimeout(() => View.search(event.target.value), 120)
@@ -137,10 +143,17 @@ const Main = (() => {
     const rows = conflict.flatMap(([index]) => [Run.operations[index].invoke, Run.operations[index].end]).filter(row => row >= 0)
     const core = [...rows, ...causes].sort((a, b) => a - b)
     View.filter()
-    View.row = core.length > 0 ? core[core.length - 1] : 0
+    View.row = core.length > 0 ? core[core.length - 1] : firstLed()
     if (core.length > 0) View.show(core)
     else View.all()
     View.changed('row')
+  }
+
+  // Where somebody comes to lead; nothing is to be seen before. Or else the last event.
+  function firstLed() {
+    const leads = Run.roles.indexOf('leader')
+    const rows = [...Nodes.of.values()].flatMap(({ role }) => [...role.at].filter((_, index) => role.value[index] === leads))
+    return rows.length > 0 ? Math.min(...rows) : Math.max(Run.n - 1, 0)
   }
 
   function start() {
@@ -153,6 +166,7 @@ const Main = (() => {
     View.onChange(['shown', 'scale', 'size'], Overview.forget)
     View.onChange(['shown', 'scale'], Density.forget)
     View.onChange(['window', 'row', 'shown', 'size'], Draw.draw)
+    View.onChange(['size'], Finding.draw)
     View.onChange(['window', 'shown', 'size'], Overview.draw)
     View.onChange(['row'], () => { Inspector.show(); Finding.mark(); List.reveal() })
     View.onChange(['shown'], List.gather)
