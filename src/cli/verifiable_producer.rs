@@ -76,7 +76,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let throughput = arguments.throughput;
     // Whoever reads along sees every line at once; one that has gone away is no reason to stop.
     let outcome = run_plan(&plan, Prng::new(0, 0), &mut |event| {
-        let _ = writeln!(out, "{}", line(&event, wall().0, &arguments.topic, throughput)).and_then(|()| out.flush());
+        let line = line(&event, wall().0, &arguments.topic, throughput);
+        if let Event::Trouble(_) = event {
+            return complain(line);
+        }
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     });
     let history = match outcome {
         Ok(history) => history,
@@ -135,6 +139,8 @@ fn line(event: &Event, timestamp: i64, topic: &str, throughput: i32) -> String {
             let (class, message) = (Value::from(class), Value::from(*message));
             format!("{},\"exception\":{class},\"message\":{message}}}", of("producer_send_error", record))
         }
+        // For people, who read another stream.
+        Event::Trouble(what) => what.clone(),
         Event::Stopped => head("shutdown_complete") + "}",
         Event::Summed { sent, acked, took } => {
             let millis = took.as_millis().max(1) as f64;

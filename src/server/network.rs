@@ -64,6 +64,8 @@ pub struct Network {
     idle_check: Option<Instant>,
     /// Limits that were hit.
     hits: Hits,
+    /// Why the last address could not be reached that was tried in vain, and for which connection.
+    failure: Option<(ConnectionId, io::Error)>,
 }
 
 /// Bounds of a network. (`node::Config` has the same names.)
@@ -124,6 +126,7 @@ impl Network {
             accept_again: None,
             idle_check: None,
             hits: Hits::default(),
+            failure: None,
         })
     }
 
@@ -233,6 +236,11 @@ impl Network {
     /// Limits that were hit.
     pub fn hits(&mut self) -> &mut Hits {
         &mut self.hits
+    }
+
+    /// Why a connection could not be made, where that is the last thing that failed.
+    pub fn take_failure(&mut self, of: ConnectionId) -> Option<io::Error> {
+        self.failure.take_if(|(id, _)| *id == of).map(|(_, error)| error)
     }
 
     /// How many connections stand or are being made.
@@ -357,13 +365,15 @@ impl Network {
             (None, Ok(())) => {
                 connection.stage = Stage::Open;
                 connection.is_writable = true;
+                self.failure = None;
                 self.news.push_back(Event::Opened { connection: id, listener: 0 });
                 self.get_ready(id);
                 self.unsent.push(id);
             }
             (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => {}
-            _ => {
+            (failure, stands) => {
                 let others = std::mem::take(others);
+                self.failure = failure.or(stands.err()).map(|error| (id, error));
                 self.forget(id);
                 self.try_addresses(id, others);
             }
@@ -372,9 +382,11 @@ impl Network {
 
     fn try_addresses(&mut self, id: ConnectionId, mut addresses: VecDeque<SocketAddr>) {
         while let Some(address) = addresses.pop_front() {
-            let Ok(socket) = TcpStream::connect(address) else { continue };
-            if self.add(id, socket, Stage::Connecting { others: addresses.clone() }).is_ok() {
-                return;
+            let begun = TcpStream::connect(address)
+                .and_then(|socket| self.add(id, socket, Stage::Connecting { others: addresses.clone() }));
+            match begun {
+                Ok(()) => return,
+                Err(error) => self.failure = Some((id, error)),
             }
         }
         self.news.push_back(Event::Closed { connection: id });

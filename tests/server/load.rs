@@ -150,6 +150,25 @@ fn a_verifiable_producer_tells_what_became_of_each_record() {
 }
 
 #[test]
+fn who_waits_is_told_what_for() {
+    let quorum = Quorum::start("load-waits", 1);
+    // A port that was free a moment ago.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    for (server, topic, expected) in [
+        (quorum.bootstrap(), "nosuch", "topic nosuch: UnknownTopicOrPartitionException; trying again".to_owned()),
+        (nobody.to_string(), "__cluster_metadata", format!("to {nobody}: Connection refused (os error 111); trying")),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kraftbed"));
+        command.args(["verifiable-producer", "--bootstrap-server", &server, "--topic", topic, "--max-messages", "1"]);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary can be run");
+        let first = BufReader::new(process.stderr.take().expect("a pipe")).lines().next().expect("a line");
+        process.kill().and_then(|()| process.wait()).expect("the process is ours");
+        let first = first.expect("text");
+        assert!(first.contains(&expected), "{first}");
+    }
+}
+
+#[test]
 fn a_signal_ends_a_verifiable_producer_with_its_sum() {
     let quorum = Quorum::start("load-signal", 1);
     let mut command = tool("verifiable-producer");

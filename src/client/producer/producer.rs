@@ -51,6 +51,8 @@ pub struct Producer {
     stepped: Instant,
     ended: VecDeque<Ended>,
     counters: Counters,
+    /// The error of the last description of the topic, until somebody takes it.
+    refusal: Option<i16>,
 }
 
 /// Who an idempotent producer is.
@@ -109,6 +111,7 @@ impl Producer {
             stepped: Instant::ZERO,
             ended: VecDeque::new(),
             counters: Counters::default(),
+            refusal: None,
         }
     }
 
@@ -120,6 +123,11 @@ impl Producer {
     /// What it has done.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// The error with which the topic could last not be described, once.
+    pub fn take_refusal(&mut self) -> Option<i16> {
+        self.refusal.take()
     }
 
     /// Takes a record, whose value `fill` writes.
@@ -232,6 +240,7 @@ impl Producer {
     fn on_response(&mut self, now: Instant, call: Call, response: Response) {
         match (call, response) {
             (Call::Refresh, Response::Metadata { error, brokers, leader, epoch }) => {
+                self.refusal = Some(error).filter(|&error| error != 0);
                 if !self.contact.on_metadata(error, brokers, leader, epoch) {
                     let at = now + self.backoff();
                     self.contact.search_again(at);

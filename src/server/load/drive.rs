@@ -3,11 +3,13 @@
 //! A turn sends what is queued, waits, and hands every producer what arrived. Whoever drives the drive pushes records in
 //! between, and says how long a turn may wait.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use crate::client::producer::{Counters, Ended, Producer, Refused, Settings};
+use crate::client::producer::{Counters, Ended, Producer, Refused, Settings, exception};
 use crate::client::{Input, Output};
+use crate::ids::Endpoint;
 use crate::prng::Prng;
 use crate::protocol::ConnectionId;
 use crate::record::Shape;
@@ -30,8 +32,28 @@ pub struct Drive {
     /// Reused by every step.
     outputs: Vec<Output>,
     stops_asked: usize,
-    /// Connections lost since it was last said, and from when on it may be said again.
-    lost: (usize, Instant),
+    /// Whither the connections lead.
+    endpoints: BTreeMap<ConnectionId, Endpoint>,
+    lost: Lost,
+    /// From when on troubles may be told again.
+    quiet_until: Instant,
+}
+
+/// Connections lost, or not established, since it was last said.
+#[derive(Debug, Default)]
+struct Lost {
+    count: usize,
+    /// Whither the last of them led, and why it is gone.
+    last: String,
+}
+
+impl Lost {
+    fn add(&mut self, endpoint: Option<Endpoint>, why: &str) {
+        if let Some(endpoint) = endpoint {
+            self.count += 1;
+            self.last = format!("{endpoint}: {why}");
+        }
+    }
 }
 
 impl Drive {
@@ -54,7 +76,9 @@ impl Drive {
             wall_origin_ms: now.wall.0 - since,
             outputs: Vec::new(),
             stops_asked: 0,
-            lost: (0, Instant::ZERO),
+            endpoints: BTreeMap::new(),
+            lost: Lost::default(),
+            quiet_until: Instant::ZERO,
         })
     }
 
@@ -105,16 +129,30 @@ impl Drive {
         self.producers[client].is_due(now)
     }
 
-    /// What a person should know of connections, once a second at most.
+    /// What a person should know of connections and of the topic, once a second at most.
     pub fn take_trouble(&mut self) -> Option<String> {
-        let (count, from) = self.lost;
         let now = self.clock.monotonic();
-        if count == 0 || now < from {
+        if now < self.quiet_until {
             return None;
         }
-        self.lost = (0, now + TROUBLE_INTERVAL);
-        let client = &self.producers.first()?.settings().client_id;
-        Some(format!("[Producer clientId={client}] {count} connections lost or not established; trying again"))
+        let refusal = self.producers.iter_mut().filter_map(Producer::take_refusal).last();
+        let settings = self.producers.first()?.settings();
+        let Lost { count, last } = std::mem::take(&mut self.lost);
+        let of_topic = refusal.map(|error| {
+            let (class, _) = exception::exception_of(error);
+            format!("topic {}: {class}", settings.topic)
+        });
+        let of_connections = match count {
+            0 => None,
+            1 => Some(format!("no connection to {last}")),
+            _ => Some(format!("{count} connections lost or not established, the last of them to {last}")),
+        };
+        let what: Vec<String> = of_topic.into_iter().chain(of_connections).collect();
+        if what.is_empty() {
+            return None;
+        }
+        self.quiet_until = now + TROUBLE_INTERVAL;
+        Some(format!("[Producer clientId={}] {}; trying again", settings.client_id, what.join("; ")))
     }
 
     /// Lets all producers send what they have, however little.
@@ -154,7 +192,9 @@ impl Drive {
                     self.step(client_of(connection), now, Input::Frame { connection, frame });
                 }
                 Event::Closed { connection } => {
-                    self.lost.0 += 1;
+                    let failure = self.network.take_failure(connection).map(|error| error.to_string());
+                    let endpoint = self.endpoints.remove(&connection);
+                    self.lost.add(endpoint, failure.as_deref().unwrap_or("it was closed"));
                     self.step(client_of(connection), now, Input::Closed { connection });
                 }
                 Event::Signalled => self.stops_asked += self.signals.as_mut().map_or(0, Signals::take),
@@ -185,9 +225,15 @@ impl Drive {
         self.producers[client].step(now, input, &mut self.outputs);
         for output in self.outputs.drain(..) {
             match output {
-                Output::Connect { connection, endpoint } => self.network.connect(connection, &endpoint, now),
+                Output::Connect { connection, endpoint } => {
+                    self.network.connect(connection, &endpoint, now);
+                    self.endpoints.insert(connection, endpoint);
+                }
                 Output::Frame { connection, frame } => self.network.send(connection, frame),
-                Output::Close { connection } => self.network.close(connection, now),
+                Output::Close { connection } => {
+                    self.network.close(connection, now);
+                    self.lost.add(self.endpoints.remove(&connection), "no answer that could be understood, in time");
+                }
                 Output::Told { .. } => unreachable!("a producer reports batches, not operations"),
             }
         }

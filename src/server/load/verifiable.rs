@@ -45,6 +45,8 @@ pub enum Event {
     Acked { record: Record, offset: i64 },
     /// A record was not.
     Failed { record: Record, class: &'static str, message: &'static str },
+    /// What a person should know of connections, and of the topic.
+    Trouble(String),
     /// After the last record's event.
     Stopped,
     /// The end.
@@ -100,6 +102,9 @@ impl Run<'_> {
             self.drive.turn(patience)?;
             while let Some((_, ended)) = self.drive.next_ended() {
                 self.on_ended(&ended, tell);
+            }
+            if let Some(trouble) = self.drive.take_trouble() {
+                tell(Event::Trouble(trouble));
             }
             // Asked twice, it does not wait for answers any more.
             if is_over && self.drive.is_idle() || self.drive.stops_asked() > 1 {
