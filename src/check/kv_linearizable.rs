@@ -291,9 +291,10 @@ const BUDGET: Budget<'static> = Budget { steps_max: 20_000_000, bytes_max: 256 <
 mod tests {
     use super::*;
     use crate::check::Observation;
-    use crate::check::fixture::{Stage, tail};
+    use crate::check::fixture::{Stage, mark, tail};
     use crate::history::ClientId;
     use crate::ids::Epoch;
+    use crate::raft::note::Note;
     use crate::record::BatchBuilder;
     use crate::time::Timestamp;
 
@@ -308,9 +309,13 @@ mod tests {
             Keys { stage: Stage::of(KvLinearizable::default(), 3), operations: Vec::new() }
         }
 
+        /// A client asks that has asked for nothing else.
         fn asks(&mut self, ask: Ask) -> usize {
+            self.asks_as(ClientId(self.operations.len() as u32), ask)
+        }
+
+        fn asks_as(&mut self, client: ClientId, ask: Ask) -> usize {
             let index = self.operations.len();
-            let client = ClientId(index as u32);
             self.operations.push(Operation { client, ask, ..tail(Outcome::Open) });
             let operation = &self.operations[index];
             self.stage.see(Observation::NO_NODE, What::Invoked { index, operation }).unwrap();
@@ -460,6 +465,36 @@ mod tests {
         let mut keys = Keys::new();
         keys.put(3);
         keys.are_committed(1, &[0]);
+        keys.get(Some(3));
+        keys.end().unwrap();
+    }
+
+    #[test]
+    fn a_witness_that_has_not_seen_the_end_is_not_heard() {
+        let mut keys = Keys::new();
+        keys.put(3);
+        keys.put(4);
+        keys.stage.leads(0, 1).unwrap();
+        for node in 0..3 {
+            keys.stage.node(node).write(&[mark(0, 1, 1), mark(1, 2, 1)]).sync();
+        }
+        keys.stage.node(0).high_watermark(2);
+        keys.stage.note(0, Note::HighWatermark { to: Offset(2) }).unwrap();
+        keys.are_committed(0, &[0]);
+        keys.get(Some(4));
+        keys.end().unwrap();
+    }
+
+    #[test]
+    fn of_equal_puts_of_a_client_the_first_is_committed_first() {
+        let mut keys = Keys::new();
+        let again = Ask::Put { key: 1, value: 3 };
+        let first = keys.asks_as(ClientId(7), again.clone());
+        keys.is_told(first, Outcome::Open);
+        keys.put(4);
+        let second = keys.asks_as(ClientId(7), again);
+        keys.is_told(second, Outcome::Ok(Told::Put { offset: 2 }));
+        keys.are_committed(0, &[first, 1, second]);
         keys.get(Some(3));
         keys.end().unwrap();
     }

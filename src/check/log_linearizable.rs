@@ -81,4 +81,11 @@ mod tests {
         let violation = judged(&history).unwrap_err();
         assert!(violation.message.contains("c0-7"), "{violation}");
     }
+
+    #[test]
+    fn answers_of_keys_are_not_counted() {
+        let got = Operation { ask: Ask::Get { key: 1 }, ..tail(Outcome::Ok(Told::Got { value: None })) };
+        let history = [at(got, 0), at(tail(Outcome::Ok(Told::Tail { end: 3 })), 10)];
+        assert_eq!(judged(&history).unwrap(), 1);
+    }
 }

@@ -4,6 +4,8 @@
 pub mod breadth;
 #[path = "history/brute.rs"]
 mod brute;
+#[path = "history/budgets.rs"]
+mod budgets;
 #[path = "history/dead_ends.rs"]
 mod dead_ends;
 #[path = "history/random.rs"]

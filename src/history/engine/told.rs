@@ -109,4 +109,11 @@ mod tests {
             ["c0-7 ⇒ offset 3", "c0-8 ⇒ never answered", "from 0 ⇒ nothing at 3, c0-8 at 4, next 9", "⇒ ends at 2"]
         );
     }
+
+    #[test]
+    fn of_what_a_read_did_not_look_at_nothing_is_told() {
+        let acked = operation(Ask::Append { values: vec![7, 8] }, Outcome::Ok(Told::Appended { offset: 3 }));
+        let read = operation(Ask::Read { from: 4 }, Outcome::Ok(Told::Read { values: vec![], next: 5 }));
+        assert_eq!(of_log(&[&acked, &read]), ["c0-7 c0-8 ⇒ offset 3", "from 4 ⇒ nothing at 4, next 5"]);
+    }
 }

@@ -8,7 +8,7 @@ use kraftbed::history::value;
 use kraftbed::history::{Ask, ClientId, Model, Operation, Outcome, Told};
 use kraftbed::prng::Prng;
 
-use super::histories::{agreed_bases, is_explained, random_history};
+use super::histories::{agreed_bases, appended, is_explained, random_history, read};
 
 #[test]
 fn a_core_of_a_log_cannot_be_explained_and_without_any_of_its_operations_can() {
@@ -32,6 +32,23 @@ fn a_core_of_a_log_cannot_be_explained_and_without_any_of_its_operations_can() {
         assert_is_core(&history, model, &blind);
     }
     assert!(found.len() == 11 && found.values().all(|&count| count > 5), "each kind is to be met: {found:?}");
+}
+
+/// Either append makes the read impossible. The one of which the read tells is told of with its answer.
+#[test]
+fn an_append_that_was_seen_keeps_its_answer() {
+    let seen = appended(1, 5, 0, 10);
+    let read = read(0, &[(4, 1)], 9, 12, 13);
+    let history = [seen, appended(2, 6, 1, 11), read];
+    let decide = |operations: &[Operation]| finished::check(operations, Model::Log);
+    let core = log_core::shrink(&history, &[], decide);
+    assert_eq!((core.anomaly, core.operations), (Anomaly::Duplicate, vec![0, 2]));
+}
+
+#[test]
+fn whoever_was_answered_last_gave_it_away_and_is_last() {
+    let shared = finished::check(&[appended(1, 5, 0, 20), appended(2, 5, 1, 10)], Model::Log).unwrap_err();
+    assert_eq!((shared.anomaly, shared.operations), (Anomaly::SharedOffset, vec![1, 0]));
 }
 
 /// Some operations of the core are certain, all of them needed, and give the same violation; the others are appends that were

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use kraftbed::history::engine::finished;
-use kraftbed::history::engine::log::{Anomaly, check};
+use kraftbed::history::engine::log::{Anomaly, OFFSET_MAX, check};
 use kraftbed::history::engine::sweep::{LogHistory, is_legal};
 use kraftbed::history::format::{Hints, import, lines};
 use kraftbed::history::value::{foreign, number};
@@ -25,7 +25,7 @@ fn append(value: u64, outcome: Outcome, invoked: u64, returned: u64) -> Operatio
     operation(Ask::Append { values: vec![value] }, outcome, invoked, returned)
 }
 
-fn appended(value: u64, offset: u64, invoked: u64, returned: u64) -> Operation {
+pub fn appended(value: u64, offset: u64, invoked: u64, returned: u64) -> Operation {
     append(value, Outcome::Ok(Told::Appended { offset }), invoked, returned)
 }
 
@@ -33,7 +33,7 @@ fn tail(end: u64, invoked: u64, returned: u64) -> Operation {
     operation(Ask::Tail, Outcome::Ok(Told::Tail { end }), invoked, returned)
 }
 
-fn read(from: u64, values: &[(u64, u64)], next: u64, invoked: u64, returned: u64) -> Operation {
+pub fn read(from: u64, values: &[(u64, u64)], next: u64, invoked: u64, returned: u64) -> Operation {
     let told = Told::Read { values: values.to_vec(), next };
     operation(Ask::Read { from }, Outcome::Ok(told), invoked, returned)
 }
@@ -117,6 +117,40 @@ fn content_is_looked_at_before_real_time() {
     assert_eq!(anomaly(&[lost, tail(5, 11, 12), read(0, &[], 6, 13, 14)]), Some(Anomaly::LostWrite));
     let dirty = [append(1, Outcome::Open, 0, 0), read(0, &[(5, 1)], 6, 1, 10), next];
     assert_eq!(anomaly(&dirty), Some(Anomaly::Rewritten));
+}
+
+/// A gap that was read is a promise like a value: whoever is told later that his append stands there has lost it.
+#[test]
+fn an_append_that_is_acknowledged_where_nothing_was_read_is_lost() {
+    assert_eq!(anomaly(&[read(0, &[], 6, 0, 10), appended(1, 5, 1, 12)]), Some(Anomaly::LostWrite));
+    let open = [read(0, &[], 6, 0, 10), append(1, Outcome::Open, 1, 0), read(0, &[(5, 1)], 6, 11, 12)];
+    assert_eq!(anomaly(&open), Some(Anomaly::Rewritten));
+}
+
+#[test]
+fn an_append_of_no_values_is_torn_by_no_tail() {
+    let empty = operation(Ask::Append { values: vec![] }, Outcome::Ok(Told::Appended { offset: 5 }), 11, 12);
+    assert_eq!(finished::check(&[tail(5, 0, 10), empty, tail(5, 13, 14)], Model::Log), Ok(()));
+}
+
+#[test]
+fn offsets_end_where_sums_of_them_might_overflow() {
+    assert_eq!(finished::check(&[appended(1, OFFSET_MAX, 0, 1)], Model::Log), Ok(()));
+    assert_eq!(finished::check(&[tail(OFFSET_MAX, 0, 1)], Model::Log), Ok(()));
+    assert_eq!(anomaly(&[appended(1, OFFSET_MAX + 1, 0, 1)]), Some(Anomaly::Unreadable));
+    assert_eq!(anomaly(&[tail(OFFSET_MAX + 1, 0, 1)]), Some(Anomaly::Unreadable));
+}
+
+/// Both judges must take it for the last of all; at the first moment it would have read what nobody had asked for.
+#[test]
+fn an_answer_without_a_time_comes_at_the_end() {
+    let timeless = |operation: Operation| Operation { returned: None, ..operation };
+    let seen = timeless(read(0, &[(0, 1)], 1, 6, 7));
+    let failed = timeless(append(2, Outcome::Failed, 6, 7));
+    let history = [append(1, Outcome::Open, 5, 0), seen, failed.clone()];
+    assert_eq!(finished::check(&history, Model::Log), Ok(()));
+    let dirty = finished::check(&[failed, read(0, &[(0, 2)], 1, 7, 8)], Model::Log).unwrap_err();
+    assert_eq!((dirty.anomaly, dirty.operations), (Anomaly::DirtyRead, vec![1, 0]));
 }
 
 #[test]
