@@ -12,6 +12,8 @@ mod dead_ends;
 pub mod random;
 #[path = "history/relations.rs"]
 mod relations;
+#[path = "history/small.rs"]
+mod small;
 #[path = "history/witnesses.rs"]
 mod witnesses;
 
