@@ -115,6 +115,7 @@ impl Object for Collection<'_> {
     }
 
     fn bytes(&self) -> u64 {
-        (self.names * size_of::<Name>() + self.states.capacity() * size_of::<Vec<Name>>()) as u64
+        let states = self.names * size_of::<Name>() + self.states.capacity() * size_of::<Vec<Name>>();
+        (states + self.table.allocation_size()) as u64
     }
 }
