@@ -72,7 +72,7 @@ fn a_history_becomes_a_page() {
     let desk = Desk::new("history page");
     let files = Path::new(ROOT).join("tests/histories");
     for (name, sentence) in [
-        ("stale_read.edn", "Read of 2 by client 3 at 0.00000008s, after read of 1 was told to client 2"),
+        ("stale_read.edn", "Read of 1 by client 2 at 0.00000006s, after write of 2 was acknowledged to client 1"),
         ("log_lost.jsonl", "Lost write: append of c1-0 was acknowledged at offset 1 to client 1 at 0.00000004s"),
         ("registers.hist", "One order explains all 7 operations."),
     ] {

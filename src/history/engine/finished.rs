@@ -84,7 +84,7 @@ fn is_ascending(values: &[(u64, u64)], from: u64, next: u64) -> bool {
     let mut due = from;
     let is_next = |&(offset, _): &(u64, u64)| {
         let is_due = offset >= due && offset < next;
-        due = offset + 1;
+        due = offset.saturating_add(1);
         is_due
     };
     values.iter().all(is_next) && due <= next
