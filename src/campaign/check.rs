@@ -277,18 +277,36 @@ fn until(history: &[Operation], end: u64) -> Vec<Operation> {
 
 /// A log is decided at once, so it is first. A violation of the one is one, whatever the other.
 fn verdict(subject: &Subject, options: &Options, watch: &Watch<'_>, hear: &(dyn Fn(usize, usize) + Sync)) -> Verdict {
-    let of_log = subject.log_model.map_or(Verdict::Linearizable, |model| log(&subject.log, model));
-    match (&subject.objects, of_log) {
-        (Some(history), Verdict::Linearizable) => match objects(history, options, watch, hear) {
-            Verdict::NotLinearizable { message, mut core, orders } if !subject.log.is_empty() => {
-                let places = places_in_log(&subject.log, history);
-                core.iter_mut().for_each(|of| of.index = of.index.and_then(|index| places.get(index).copied()));
-                Verdict::NotLinearizable { message, core, orders }
-            }
-            verdict => verdict,
-        },
-        (_, of_log) => of_log,
+    let of_log =
+        subject.log_model.map_or(Verdict::Linearizable, |model| log_within(&subject.log, model, options, watch));
+    let Some(history) = subject.objects.as_ref().filter(|_| !matches!(of_log, Verdict::NotLinearizable { .. })) else {
+        return of_log;
+    };
+    match objects(history, options, watch, hear) {
+        Verdict::NotLinearizable { message, mut core, orders } if !subject.log.is_empty() => {
+            let places = places_in_log(&subject.log, history);
+            core.iter_mut().for_each(|of| of.index = of.index.and_then(|index| places.get(index).copied()));
+            Verdict::NotLinearizable { message, core, orders }
+        }
+        Verdict::Linearizable => of_log,
+        verdict => verdict,
     }
+}
+
+/// The verdict on a log, if there is room and time for it: nothing of it can be had for less.
+fn log_within(history: &[Operation], model: Model, options: &Options, watch: &Watch<'_>) -> Verdict {
+    let values = |operation: &Operation| match (&operation.ask, &operation.outcome) {
+        (Ask::Append { values }, _) => values.len(),
+        (_, Outcome::Ok(Told::Read { values, .. })) => values.len(),
+        _ => 0,
+    };
+    let bytes = history.len() * BYTES_PER_OPERATION + history.iter().map(values).sum::<usize>() * BYTES_PER_VALUE;
+    let why = match () {
+        () if watch.is_over() => Exhausted::Time,
+        () if bytes as u64 > options.bytes_max => Exhausted::Memory,
+        () => return log(history, model),
+    };
+    Verdict::Undecided { why: format!("{} exhausted on {} operations", why.name(), history.len()) }
 }
 
 /// Where the log has each operation of the history by key, which was read from the same lines: in the order of their calls, at
@@ -489,6 +507,12 @@ const PREFIX_SHOWN: usize = 3;
 
 /// How long shrinking may take.
 const CORE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the deciders of logs keep of an operation, by measurement.
+const BYTES_PER_OPERATION: usize = 128;
+
+/// And of each value that it appended or read.
+const BYTES_PER_VALUE: usize = 48;
 
 #[cfg(test)]
 mod tests {

@@ -56,6 +56,22 @@ fn what_has_nothing_to_check_has_not_passed() {
 }
 
 #[test]
+fn a_log_that_can_be_read_is_not_decided_without_room_for_it() {
+    let desk = Desk::new("room");
+    let line = |at: u64| {
+        format!(
+            r#"{{"client":0,"invoked":{},"returned":{},"f":"append","values":["c0-{at}"],"outcome":"ok","offset":{at}}}"#,
+            at * 10,
+            at * 10 + 5
+        )
+    };
+    put(&desk, "log.jsonl", (0..20_000).map(|at| line(at) + "\n").collect::<String>());
+    let told = desk.json(&["check", "log.jsonl", "--memory", "6MB"], 3);
+    assert_eq!(told["histories"][0]["message"], "memory exhausted on 20000 operations");
+    assert_eq!(desk.call(&["check", "log.jsonl", "--memory", "64MB"]).code, 0);
+}
+
+#[test]
 fn a_small_file_that_unpacks_to_a_large_one_costs_no_more_than_it_may() {
     let desk = Desk::new("bomb");
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
