@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kraftbed::campaign::torture::disks;
+use kraftbed::ids::Offset;
 use kraftbed::record::RecordBatch;
 use libtest_mimic::Failed;
 
@@ -215,23 +218,32 @@ fn dump_log(kafka: &Kafka) -> Result<(), Failed> {
     kafka.run(PRODUCER_PERFORMANCE, &arguments)?;
     let log = stage.log()?;
     let folder = stage.quorum.log_directory(2).join("__cluster_metadata-0");
-    let names = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-    let mut segments: Vec<String> = names
-        .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-        .map(|path| path.display().to_string())
-        .collect();
-    segments.sort();
-    let active = segments.pop().ok_or("no segment at all")?;
-    if segments.len() < 2 {
-        return Err(format!("{} segments have rolled", segments.len()).into());
+    let mut rolled = segments(&folder)?;
+    let active = rolled.pop().ok_or("no segment at all")?;
+    if rolled.len() < 2 {
+        return Err(format!("{} segments have rolled", rolled.len()).into());
     }
-    let mut dumped = dump(kafka, &segments.join(","))?;
+    let mut dumped = dump(kafka, &rolled.join(","))?;
     let status = stage.quorum.terminate(2);
     expect(status.code(), Some(0))?;
-    dumped.extend(dump(kafka, &active)?);
-    let held = log.iter().map(|batch| (batch.base_offset().0, batch.end().0 - 1, u64::from(batch.header.crc)));
-    expect(dumped, held.collect())
+    // While it ran, another may have come to lead, who begins with a batch of its own.
+    let rest: Vec<String> = segments(&folder)?.into_iter().filter(|segment| *segment >= active).collect();
+    dumped.extend(dump(kafka, &rest.join(","))?);
+    let end = dumped.last().map_or(0, |&(_, last, _)| last + 1);
+    let held = disks::batches(&stage.quorum.log_directory(2), Offset::ZERO, Offset(end))?;
+    let told = |batch: &RecordBatch| (batch.base_offset().0, batch.end().0 - 1, u64::from(batch.header.crc));
+    let log: Vec<_> = log.iter().map(told).collect();
+    expect(dumped.iter().take(log.len()).copied().collect(), log)?;
+    expect(dumped, held.iter().map(told).collect())
+}
+
+/// The segments of a partition, from the first.
+fn segments(folder: &Path) -> Result<Vec<String>, Failed> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let is_log = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "log");
+    let mut segments: Vec<String> = names.iter().filter(is_log).map(|path| path.display().to_string()).collect();
+    segments.sort();
+    Ok(segments)
 }
 
 /// First offset, last offset and checksum of every batch that kafka-dump-log finds, all of them valid.
